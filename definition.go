@@ -1,0 +1,46 @@
+package weir
+
+import "encoding/json"
+
+// DefinitionKind says what a definition defines.
+type DefinitionKind string
+
+// The kinds of definition.
+const (
+	KindTrigger     DefinitionKind = "trigger"
+	KindPipeline    DefinitionKind = "pipeline"
+	KindSource      DefinitionKind = "source"
+	KindDestination DefinitionKind = "destination"
+)
+
+// Definition is a named part of a project as it is stored and ordered. Body is
+// the JSON of a Trigger, Pipeline, Source or Destination. Revision is the
+// project's revision that installed it: the version of the definition.
+type Definition struct {
+	Kind     DefinitionKind  `json:"kind"`
+	Name     string          `json:"name"`
+	Revision uint64          `json:"revision"`
+	Body     json.RawMessage `json:"body,omitempty"`
+}
+
+// Project is a tenant with the revision of its definitions.
+type Project struct {
+	ID       ProjectID
+	Name     string
+	Revision uint64
+}
+
+// Refusal is what was turned away at the door, or accepted but may not act: how
+// and why, without its body.
+type Refusal struct {
+	N       int64 // counts a project's refusals from 1
+	At      Time
+	Project ProjectID
+	Door    string // "api", "hook/github", "fold"
+	Code    Code
+	Reason  string // for people
+	Field   string
+	Source  string // of the event, where it could be read; likewise ID and Type
+	ID      string
+	Type    string
+}

@@ -1,0 +1,85 @@
+package weir
+
+// RunState is where a run stands. Running is not stored: it is a pending run
+// that is leased.
+type RunState uint8
+
+// The states. Dead is an end that a redrive undoes; the others that Ended
+// reports are final.
+const (
+	RunPending RunState = iota + 1
+	RunRunning
+	RunWaiting
+	RunSucceeded
+	RunDead
+	RunCancelled
+)
+
+var runStateNames = [...]string{
+	RunPending: "pending", RunRunning: "running", RunWaiting: "waiting",
+	RunSucceeded: "succeeded", RunDead: "dead", RunCancelled: "cancelled",
+}
+
+// String returns the state's word.
+func (s RunState) String() string {
+	if s == 0 || int(s) >= len(runStateNames) {
+		return "unknown"
+	}
+	return runStateNames[s]
+}
+
+// ParseRunState reads what String writes.
+func ParseRunState(s string) (RunState, error) {
+	for i, name := range runStateNames {
+		if name != "" && name == s {
+			return RunState(i), nil
+		}
+	}
+	return 0, E("", Invalid, "%q is no state of a run: use pending, running, waiting, succeeded, dead or cancelled", s)
+}
+
+// Ended reports whether the run has no try left to make.
+func (s RunState) Ended() bool { return s >= RunSucceeded }
+
+// Run is a run as state holds it: one that has not ended, or is dead.
+type Run struct {
+	ID       RunID
+	Project  ProjectID
+	State    RunState // RunPending, RunWaiting or RunDead
+	Pipeline string   // "" is the empty pipeline
+	Lane     Lane
+	Due      Time
+	N        uint32 // number of the last change, 0 before the first
+	Tries    int    // tries that count, since made or redriven
+	Error    string // of the last try
+	Ended    Time   // of a dead one
+	Firing   Firing
+	Done     []StepOutcome // steps that had their effect, by index
+}
+
+// Lane names the runs that wait for the same things: a pipeline, its
+// concurrency key, and the origin of the next action step.
+type Lane struct {
+	Project  ProjectID
+	Pipeline string
+	Key      string // "" where the pipeline has no concurrency key
+	Origin   string // "https://host:port"; "" where none or known only after rendering
+}
+
+// Lease is the right to try a run, handed from dispatch to work.
+type Lease struct {
+	Run    Run
+	Pipe   *Pipeline // the version that the run keeps
+	Try    int
+	Began  Time
+	Events []*Record // the batch in order where it is at hand, else nil: load Run.Firing's members
+}
+
+// Verdict is what the end of a try says about the gate that it went through.
+type Verdict uint8
+
+// The verdicts. Unreached opens the origin's breaker when it repeats.
+const (
+	Reached   Verdict = iota // the destination answered, or none was asked
+	Unreached                // no connection, or no answer in time
+)

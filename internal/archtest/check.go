@@ -17,7 +17,11 @@ func Check(fsys fs.FS) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	out = append(out, docs...)
+	modules, err := checkDependencies(r)
+	if err != nil {
+		return nil, err
+	}
+	out = slices.Concat(out, docs, modules)
 	slices.SortFunc(out, func(a, b Finding) int {
 		if c := strings.Compare(a.Path, b.Path); c != 0 {
 			return c

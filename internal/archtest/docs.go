@@ -72,3 +72,28 @@ func (r *Repo) declared(word string) bool {
 	pkg, name, ok := strings.Cut(base, ".")
 	return ok && name != "" && name[0] >= 'A' && name[0] <= 'Z' && r.exists(dir+pkg)
 }
+
+var required = regexp.MustCompile(`^(?:require )?\s*(\S+\.\S+/\S+) (v\S+)$`)
+
+// checkDependencies reports modules that the module imports and that docs/dependencies.md does not name with their version.
+func checkDependencies(r *Repo) ([]Finding, error) {
+	if !r.exists("go.mod") {
+		return nil, nil
+	}
+	mod, err := fs.ReadFile(r.fsys, "go.mod")
+	if err != nil {
+		return nil, err
+	}
+	page, err := fs.ReadFile(r.fsys, "docs/dependencies.md")
+	if err != nil {
+		return nil, err
+	}
+	var out []Finding
+	for i, line := range strings.Split(string(mod), "\n") {
+		m := required.FindStringSubmatch(line)
+		if m != nil && !strings.Contains(string(page), "| "+m[1]+" | "+m[2]+" |") {
+			out = append(out, Finding{"dependency", "go.mod", i + 1, m[1] + " " + m[2] + " is not in docs/dependencies.md"})
+		}
+	}
+	return out, nil
+}

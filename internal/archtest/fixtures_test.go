@@ -3,6 +3,7 @@ package archtest
 import (
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -16,12 +17,9 @@ type fixture struct {
 }
 
 // pkg makes a package of two files, of which one has the given body.
-func pkg(path, body string) map[string]string {
-	name := path[strings.LastIndex(path, "/")+1:]
-	return map[string]string{
-		path + "/doc.go": "package " + name + "\n",
-		path + "/x.go":   "package " + name + "\n" + body,
-	}
+func pkg(dir, body string) map[string]string {
+	clause := "package " + path.Base(dir) + "\n"
+	return map[string]string{dir + "/doc.go": clause, dir + "/x.go": clause + body}
 }
 
 // root makes the root package of two files, of which one has the given body.
@@ -30,10 +28,10 @@ func root(body string) map[string]string {
 }
 
 // imports is a body that imports packages.
-func imports(paths ...string) string {
+func imports(names ...string) string {
 	var b strings.Builder
-	for _, p := range paths {
-		fmt.Fprintf(&b, "import _x %q\n", p)
+	for _, name := range names {
+		fmt.Fprintf(&b, "import _x %q\n", name)
 	}
 	return b.String()
 }
@@ -48,18 +46,21 @@ func with(all ...map[string]string) map[string]string {
 }
 
 // test is a test file beside x.go.
-func test(path, body string) map[string]string {
-	name := path[strings.LastIndex(path, "/")+1:]
-	return map[string]string{path + "/x_test.go": "package " + name + "\n" + body}
+func test(dir, body string) map[string]string {
+	return map[string]string{dir + "/x_test.go": "package " + path.Base(dir) + "\n" + body}
 }
+
+// api and apiTest make a package without rules of its own, whose path play leaves out.
+func api(body string) map[string]string     { return pkg("internal/api", body) }
+func apiTest(body string) map[string]string { return with(api(""), test("internal/api", body)) }
 
 func play(t *testing.T, fixtures map[string]fixture) {
 	t.Helper()
 	for name, fx := range fixtures {
 		t.Run(name, func(t *testing.T) {
 			fsys := fstest.MapFS{}
-			for path, text := range fx.files {
-				fsys[path] = &fstest.MapFile{Data: []byte(text)}
+			for name, text := range fx.files {
+				fsys[name] = &fstest.MapFile{Data: []byte(text)}
 			}
 
 			found, err := Check(fsys)
@@ -73,7 +74,7 @@ func play(t *testing.T, fixtures map[string]fixture) {
 				if f.Line > 0 {
 					place = fmt.Sprintf("%s:%d", f.Path, f.Line)
 				}
-				got = append(got, f.Rule+" "+place)
+				got = append(got, f.Rule+" "+strings.TrimPrefix(place, "internal/api/"))
 			}
 			if !slices.Equal(got, fx.want) {
 				t.Errorf("found %v\nwant %q", found, fx.want)
@@ -82,54 +83,89 @@ func play(t *testing.T, fixtures map[string]fixture) {
 	}
 }
 
-func TestImportRules(t *testing.T) {
-	const x = "x.go:2"
-	sqliteTest := "import _ \"weir/internal/state/sqlite\"\n"
-	play(t, map[string]fixture{
-		"the root knows the standard library":    {root(imports("fmt", "time")), nil},
-		"the root imports no module":             {root(imports("github.com/google/uuid")), []string{"import " + x}},
-		"the root imports nothing of ours":       {root(imports("weir/internal/expr")), []string{"import " + x}},
-		"pure imports root and downwards":        {pkg("internal/fold", imports("weir", "weir/internal/expr", "weir/internal/lane")), nil},
-		"pure does not import upwards":           {pkg("internal/expr", imports("weir/internal/fold")), []string{"import internal/expr/" + x}},
-		"pure does not import stores":            {pkg("internal/fold", imports("weir/internal/state")), []string{"import internal/fold/" + x}},
-		"pure does no I/O":                       {pkg("internal/trigger", imports("os")), []string{"import internal/trigger/" + x}},
-		"pure draws no chance":                   {pkg("internal/fold", imports("math/rand/v2")), []string{"import internal/fold/" + x}},
-		"loops import pure rooms":                {pkg("internal/dispatch", imports("weir", "weir/internal/fold")), nil},
-		"loops do not import the journal":        {pkg("internal/dispatch", imports("weir/internal/journal")), []string{"import internal/dispatch/" + x}},
-		"loops do not import an engine":          {pkg("internal/work", imports("weir/internal/state/sqlite")), []string{"import internal/work/" + x}},
-		"loops do not import the api":            {pkg("internal/schedule", imports("weir/internal/api")), []string{"import internal/schedule/" + x}},
-		"loops do not import loops":              {pkg("internal/work", imports("weir/internal/dispatch")), []string{"import internal/work/" + x}},
-		"work imports steps":                     {pkg("internal/work", imports("weir/internal/step/httpcall")), nil},
-		"dispatch does not import steps":         {pkg("internal/dispatch", imports("weir/internal/step/emit")), []string{"import internal/dispatch/" + x}},
-		"steps do not import each other":         {pkg("internal/step/emit", imports("weir/internal/step/httpcall")), []string{"import internal/step/emit/" + x}},
-		"state imports the fold":                 {pkg("internal/state", imports("weir/internal/fold")), nil},
-		"the journal does not import the fold":   {pkg("internal/journal/chapter", imports("weir/internal/fold")), []string{"import internal/journal/chapter/" + x}},
-		"engines import their store":             {pkg("internal/journal/chapter", imports("weir/internal/journal")), nil},
-		"stores do not import their engines":     {pkg("internal/journal", imports("weir/internal/journal/chapter")), []string{"import internal/journal/" + x}},
-		"stores do not import loops":             {pkg("internal/state/sqlite", imports("weir/internal/dispatch")), []string{"import internal/state/sqlite/" + x}},
-		"stores do not import stores":            {pkg("internal/state", imports("weir/internal/journal")), []string{"import internal/state/" + x}},
-		"the api imports doors":                  {pkg("internal/api", imports("weir/internal/ingest", "weir/internal/auth")), nil},
-		"the api does not import stores":         {pkg("internal/api", imports("weir/internal/state")), []string{"import internal/api/" + x}},
-		"nobody imports app":                     {pkg("internal/ingest", imports("weir/internal/app")), []string{"import internal/ingest/" + x}},
-		"app imports all":                        {pkg("internal/app", imports("weir/internal/state/sqlite", "weir/internal/work", "weir/internal/api")), nil},
-		"app does not import commands":           {pkg("internal/app", imports("weir/internal/cli")), []string{"import internal/app/" + x}},
-		"cli imports client, app and config":     {pkg("internal/cli", imports("weir/client", "weir/internal/app", "weir/internal/config")), nil},
-		"cli does not import stores":             {pkg("internal/cli", imports("weir/internal/journal")), []string{"import internal/cli/" + x}},
-		"the client imports the root only":       {pkg("client", imports("weir", "weir/internal/obs")), []string{"import client/x.go:3"}},
-		"an unknown room is not imported":        {pkg("internal/app", imports("weir/internal/nowhere")), []string{"import internal/app/" + x}},
-		"one room knows the engine":              {pkg("internal/journal", imports("modernc.org/sqlite")), []string{"import internal/journal/" + x}},
-		"a module at home":                       {pkg("internal/expr", imports("cel.dev/cel-go/cel")), nil},
-		"a module away from home":                {pkg("internal/trigger", imports("cel.dev/cel-go/cel")), []string{"import internal/trigger/" + x}},
-		"nothing registers itself":               {pkg("internal/api", "import _ \"expvar\"\n"), []string{"import internal/api/" + x}},
-		"embedding is no registration":           {pkg("web", "import _ \"embed\"\n"), nil},
-		"testing stays in tests":                 {pkg("internal/api", imports("testing")), []string{"import internal/api/" + x}},
-		"suites import testing":                  {pkg("internal/journal/journaltest", imports("testing", "weir/internal/journal")), nil},
-		"code does not import suites":            {pkg("internal/journal/chapter", imports("weir/internal/journal/journaltest")), []string{"import internal/journal/chapter/" + x}},
-		"loops are tested on real stores":        {with(pkg("internal/work", ""), test("internal/work", sqliteTest)), nil},
-		"loops are not tested on app":            {with(pkg("internal/work", ""), test("internal/work", imports("weir/internal/app"))), []string{"import internal/work/x_test.go:2"}},
-		"end-to-end tests import anything":       {pkg("e2e", imports("weir/internal/app", "modernc.org/sqlite")), nil},
-		"nested modules are not of this project": {with(pkg("tools", imports("weir/internal/app")), map[string]string{"tools/go.mod": "module t\n"}), nil},
-	})
+// importCase is a package and what it imports.
+type importCase struct {
+	rule, from string
+	imports    []string
+}
+
+func (c importCase) files() map[string]string {
+	if c.from == "." {
+		return root(imports(c.imports...))
+	}
+	return pkg(c.from, imports(c.imports...))
+}
+
+func TestImportsThatAreAllowed(t *testing.T) {
+	cases := []importCase{
+		{"the root knows the standard library", ".", []string{"fmt", "time"}},
+		{"pure imports root and downwards", "internal/fold", []string{"weir", "weir/internal/expr", "weir/internal/lane"}},
+		{"loops import pure rooms", "internal/dispatch", []string{"weir", "weir/internal/fold"}},
+		{"work imports steps", "internal/work", []string{"weir/internal/step/httpcall"}},
+		{"state imports the fold", "internal/state", []string{"weir/internal/fold"}},
+		{"engines import their store", "internal/journal/chapter", []string{"weir/internal/journal"}},
+		{"the api imports doors", "internal/api", []string{"weir/internal/ingest", "weir/internal/auth"}},
+		{"app imports all", "internal/app", []string{"weir/internal/state/sqlite", "weir/internal/work", "weir/internal/api"}},
+		{"cli imports client, app and config", "internal/cli", []string{"weir/client", "weir/internal/app", "weir/internal/config"}},
+		{"a module at home", "internal/expr", []string{"cel.dev/cel-go/cel"}},
+		{"suites import testing", "internal/journal/journaltest", []string{"testing", "weir/internal/journal"}},
+		{"end-to-end tests import anything", "e2e", []string{"weir/internal/app", "modernc.org/sqlite"}},
+	}
+	fixtures := map[string]fixture{
+		"embedding is no registration":    {pkg("web", "import _ \"embed\"\n"), nil},
+		"loops are tested on real stores": {with(pkg("internal/work", ""), test("internal/work", imports("weir/internal/state/sqlite"))), nil},
+		"nested modules are not looked at": {
+			with(pkg("tools", imports("weir/internal/app")), map[string]string{"tools/go.mod": "module t\n"}), nil,
+		},
+	}
+	for _, c := range cases {
+		fixtures[c.rule] = fixture{c.files(), nil}
+	}
+	play(t, fixtures)
+}
+
+func TestImportsThatAreNot(t *testing.T) {
+	cases := []importCase{
+		{"the root imports no module", ".", []string{"github.com/google/uuid"}},
+		{"the root imports nothing of ours", ".", []string{"weir/internal/expr"}},
+		{"pure does not import upwards", "internal/expr", []string{"weir/internal/fold"}},
+		{"pure does not import stores", "internal/fold", []string{"weir/internal/state"}},
+		{"pure does no I/O", "internal/trigger", []string{"os"}},
+		{"pure draws no chance", "internal/fold", []string{"math/rand/v2"}},
+		{"loops do not import the journal", "internal/dispatch", []string{"weir/internal/journal"}},
+		{"loops do not import an engine", "internal/work", []string{"weir/internal/state/sqlite"}},
+		{"loops do not import the api", "internal/schedule", []string{"weir/internal/api"}},
+		{"loops do not import loops", "internal/work", []string{"weir/internal/dispatch"}},
+		{"dispatch does not import steps", "internal/dispatch", []string{"weir/internal/step/emit"}},
+		{"steps do not import each other", "internal/step/emit", []string{"weir/internal/step/httpcall"}},
+		{"the journal does not import the fold", "internal/journal/chapter", []string{"weir/internal/fold"}},
+		{"stores do not import their engines", "internal/journal", []string{"weir/internal/journal/chapter"}},
+		{"stores do not import loops", "internal/state/sqlite", []string{"weir/internal/dispatch"}},
+		{"stores do not import stores", "internal/state", []string{"weir/internal/journal"}},
+		{"the api does not import stores", "internal/api", []string{"weir/internal/state"}},
+		{"nobody imports app", "internal/ingest", []string{"weir/internal/app"}},
+		{"app does not import commands", "internal/app", []string{"weir/internal/cli"}},
+		{"cli does not import stores", "internal/cli", []string{"weir/internal/journal"}},
+		{"the client imports the root only", "client", []string{"weir/internal/obs"}},
+		{"an unknown room is not imported", "internal/app", []string{"weir/internal/nowhere"}},
+		{"one room knows the engine", "internal/journal", []string{"modernc.org/sqlite"}},
+		{"a module away from home", "internal/trigger", []string{"cel.dev/cel-go/cel"}},
+		{"testing stays in tests", "internal/api", []string{"testing"}},
+		{"work does not import the steps' suite", "internal/work", []string{"weir/internal/step/steptest"}},
+		{"code does not import suites", "internal/journal/chapter", []string{"weir/internal/journal/journaltest"}},
+	}
+	fixtures := map[string]fixture{
+		"nothing registers itself": {pkg("internal/api", "import _ \"expvar\"\n"), []string{"import x.go:2"}},
+		"loops are not tested on app": {
+			with(pkg("internal/work", ""), test("internal/work", imports("weir/internal/app"))),
+			[]string{"import internal/work/x_test.go:2"},
+		},
+	}
+	for _, c := range cases {
+		place := strings.TrimPrefix(path.Join(c.from, "x.go:2"), "internal/api/")
+		fixtures[c.rule] = fixture{c.files(), []string{"import " + place}}
+	}
+	play(t, fixtures)
 }
 
 func TestNameRules(t *testing.T) {
@@ -137,28 +173,28 @@ func TestNameRules(t *testing.T) {
 		"unknown package":           {pkg("internal/anything", ""), []string{"room internal/anything"}},
 		"unknown and says nothing":  {pkg("internal/util", ""), []string{"room internal/util", "name internal/util"}},
 		"hides the standard one":    {pkg("internal/step/http", ""), []string{"name internal/step/http"}},
-		"not named as its folder":   {with(pkg("internal/api", ""), map[string]string{"internal/api/y.go": "package other\n"}), []string{"name internal/api/y.go"}},
-		"a test from outside":       {with(pkg("internal/api", ""), map[string]string{"internal/api/y_test.go": "package api_test\n"}), nil},
+		"not named as its folder":   {with(api(""), map[string]string{"internal/api/y.go": "package other\n"}), []string{"name y.go"}},
+		"a test from outside":       {with(api(""), map[string]string{"internal/api/y_test.go": "package api_test\n"}), nil},
 		"testdata is not looked at": {map[string]string{"internal/api/testdata/util/x.go": "not go"}, nil},
 	})
 }
 
 func TestSizeRules(t *testing.T) {
 	lines := func(n int) string { return strings.Repeat("\n", n) }
-	files := func(path string, n, long int) map[string]string {
+	files := func(dir string, n, long int) map[string]string {
 		out := map[string]string{}
 		for i := range n {
-			out[fmt.Sprintf("%s/f%02d.go", path, i)] = "package " + path[strings.LastIndex(path, "/")+1:] + "\n" + lines(long-1)
+			out[fmt.Sprintf("%s/f%02d.go", dir, i)] = "package " + path.Base(dir) + "\n" + lines(long-1)
 		}
 		return out
 	}
 	generated := map[string]string{"internal/api/y.go": "// Code generated by x. DO NOT EDIT.\npackage api\n" + lines(3000)}
 	play(t, map[string]fixture{
-		"a file at the limit":       {pkg("internal/api", lines(599)), nil},
-		"a file over the limit":     {pkg("internal/api", lines(600)), []string{"file internal/api/x.go"}},
-		"a test at the limit":       {with(pkg("internal/api", ""), test("internal/api", lines(999))), nil},
-		"a test over the limit":     {with(pkg("internal/api", ""), test("internal/api", lines(1000))), []string{"file internal/api/x_test.go"}},
-		"a generated file":          {with(pkg("internal/api", ""), generated), nil},
+		"a file at the limit":       {api(lines(599)), nil},
+		"a file over the limit":     {api(lines(600)), []string{"file x.go"}},
+		"a test at the limit":       {apiTest(lines(999)), nil},
+		"a test over the limit":     {apiTest(lines(1000)), []string{"file x_test.go"}},
+		"a generated file":          {with(api(""), generated), nil},
 		"a package at the limit":    {files("internal/api", 5, 500), nil},
 		"a package over the limit":  {files("internal/api", 5, 501), []string{"package internal/api"}},
 		"a file of the root":        {root(lines(599)), nil},
@@ -188,26 +224,26 @@ func TestShapeRules(t *testing.T) {
 	}
 	ctx := "import \"context\"\n"
 	play(t, map[string]fixture{
-		"a function at the limit":       {pkg("internal/api", body(80)), nil},
-		"a function over the limit":     {pkg("internal/api", body(81)), []string{"long internal/api/x.go:2"}},
-		"a long test":                   {with(pkg("internal/api", ""), test("internal/api", body(81))), []string{"long internal/api/x_test.go:2"}},
-		"long for a reason":             {pkg("internal/api", "// archtest:long the states stand together\n"+body(81)), nil},
-		"long, with a sentence":         {pkg("internal/api", "// f does it.\n//\n//archtest:long a table of states\n"+body(81)), nil},
-		"long without a reason":         {pkg("internal/api", "// archtest:long\n"+body(81)), []string{"exemption internal/api/x.go:3"}},
-		"a reason not above":            {pkg("internal/api", "// archtest:long a table of states\n\n"+body(81)), []string{"exemption internal/api/x.go:2", "long internal/api/x.go:4"}},
-		"a reason for another rule":     {pkg("internal/api", "// archtest:bool a table of states\n"+body(81)), []string{"exemption internal/api/x.go:2", "long internal/api/x.go:3"}},
-		"a reason without need":         {pkg("internal/api", "// archtest:long a table of states\n"+body(80)), []string{"exemption internal/api/x.go:2"}},
-		"a context and four":            {pkg("internal/api", ctx+"func f(ctx context.Context, a, b, c, d int) {}\n"), nil},
-		"a context and five":            {pkg("internal/api", ctx+"func f(ctx context.Context, a, b int, c, d, e string) {}\n"), []string{"params internal/api/x.go:3"}},
-		"five without names":            {pkg("internal/api", "func f(int, int, int, int, int) {}\n"), []string{"params internal/api/x.go:2"}},
-		"a flag":                        {pkg("internal/api", "func F(on bool) {}\n"), []string{"bool internal/api/x.go:2"}},
-		"a flag of a method":            {pkg("internal/api", "type T int\nfunc (t T) F(a int, on bool) {}\n"), []string{"bool internal/api/x.go:3"}},
-		"a flag inside":                 {pkg("internal/api", "func f(on bool) {}\n"), nil},
-		"a flag for a reason":           {pkg("internal/api", "// archtest:bool as the flag package wants it\nfunc F(on bool) {}\n"), nil},
-		"seven methods":                 {pkg("internal/api", "type I interface {\n"+method(7)+"}\n"), nil},
-		"eight methods":                 {pkg("internal/api", "type I interface {\n"+method(8)+"}\n"), []string{"wide internal/api/x.go:2"}},
-		"eight methods, by embedding":   {pkg("internal/api", "type I interface {\n"+method(7)+"}\ntype J interface {\nI\nN()\n}\n"), []string{"wide internal/api/x.go:11"}},
-		"eight methods, in parentheses": {pkg("internal/api", "type (\nI interface {\n"+method(8)+"}\n)\n"), []string{"wide internal/api/x.go:3"}},
+		"a function at the limit":       {api(body(80)), nil},
+		"a function over the limit":     {api(body(81)), []string{"long x.go:2"}},
+		"a long test":                   {apiTest(body(81)), []string{"long x_test.go:2"}},
+		"long for a reason":             {api("// archtest:long the states stand together\n" + body(81)), nil},
+		"long, with a sentence":         {api("// f does it.\n//\n//archtest:long a table of states\n" + body(81)), nil},
+		"long without a reason":         {api("// archtest:long\n" + body(81)), []string{"exemption x.go:3"}},
+		"a reason not above":            {api("// archtest:long a table of states\n\n" + body(81)), []string{"exemption x.go:2", "long x.go:4"}},
+		"a reason for another rule":     {api("// archtest:bool a table of states\n" + body(81)), []string{"exemption x.go:2", "long x.go:3"}},
+		"a reason without need":         {api("// archtest:long a table of states\n" + body(80)), []string{"exemption x.go:2"}},
+		"a context and four":            {api(ctx + "func f(ctx context.Context, a, b, c, d int) {}\n"), nil},
+		"a context and five":            {api(ctx + "func f(ctx context.Context, a, b int, c, d, e string) {}\n"), []string{"params x.go:3"}},
+		"five without names":            {api("func f(int, int, int, int, int) {}\n"), []string{"params x.go:2"}},
+		"a flag":                        {api("func F(on bool) {}\n"), []string{"bool x.go:2"}},
+		"a flag of a method":            {api("type T int\nfunc (t T) F(a int, on bool) {}\n"), []string{"bool x.go:3"}},
+		"a flag inside":                 {api("func f(on bool) {}\n"), nil},
+		"a flag for a reason":           {api("// archtest:bool as the flag package wants it\nfunc F(on bool) {}\n"), nil},
+		"seven methods":                 {api("type I interface {\n" + method(7) + "}\n"), nil},
+		"eight methods":                 {api("type I interface {\n" + method(8) + "}\n"), []string{"wide x.go:2"}},
+		"eight methods, by embedding":   {api("type I interface {\n" + method(7) + "}\ntype J interface {\nI\nN()\n}\n"), []string{"wide x.go:11"}},
+		"eight methods, in parentheses": {api("type (\nI interface {\n" + method(8) + "}\n)\n"), []string{"wide x.go:3"}},
 		"benchmarks are free":           {pkg("bench", body(81)), nil},
 	})
 }
@@ -254,6 +290,21 @@ func TestDocumentRules(t *testing.T) {
 		"other pages are free":      {map[string]string{"docs/other.md": "`internal/gone`"}, nil},
 		"the readme is not":         {map[string]string{"README.md": "\n`docs/gone.md`"}, []string{"document README.md:2"}},
 		"a page and what it points": {map[string]string{"README.md": "`docs/a.md`", "docs/a.md": ""}, nil},
+	})
+}
+
+func TestDependencyRules(t *testing.T) {
+	module := func(mod string) map[string]string {
+		return map[string]string{"go.mod": "module weir\n" + mod, "docs/dependencies.md": "| a.b/c | v1.2.0 | for |\n"}
+	}
+	missing := []string{"dependency go.mod:3"}
+	play(t, map[string]fixture{
+		"a module on the page":      {module("require (\n\ta.b/c v1.2.0\n)\n"), nil},
+		"in one line":               {module("\nrequire a.b/c v1.2.0\n"), nil},
+		"another version":           {module("require (\n\ta.b/c v1.2.1\n)\n"), missing},
+		"a module not on it":        {module("require (\n\ta.b/d v1.2.0\n)\n"), missing},
+		"not on it, in one line":    {module("\nrequire a.b/d v1.2.0\n"), missing},
+		"what a module itself uses": {module("require (\n\ta.b/d v1.2.0 // indirect\n)\n"), nil},
 	})
 }
 

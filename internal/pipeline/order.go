@@ -10,8 +10,8 @@ import (
 // IsDone reports whether the step at index had its effect in an earlier try.
 func IsDone(done []weir.StepOutcome, index int) bool {
 	for i := range done {
-		if done[i].Index == index {
-			return done[i].Finished
+		if done[i].Index == index && done[i].Finished {
+			return true
 		}
 	}
 	return false

@@ -1,0 +1,211 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"weir"
+)
+
+// Client speaks to one server as one principal. Several goroutines may use it
+// at once; it must not be copied after first use.
+//
+// It remembers the greatest place in the journal that the server told it, and
+// its reads wait for that place: it sees what it wrote.
+type Client struct {
+	URL     string       // "http://127.0.0.1:9347"
+	Token   string       // begins with "weir_"
+	Project string       // "": that of the token, or the default one
+	HTTP    *http.Client // nil: one of its own, with a time-out of 30 s
+
+	seen atomic.Uint64
+}
+
+// The headers of Weir.
+const (
+	HeaderProject = "Weir-Project" // request: the project, for tokens of several
+	HeaderSeq     = "Weir-Seq"     // answer: the greatest place that the request made
+	HeaderAfter   = "Weir-After"   // request: show at least what stands up to this place
+)
+
+const (
+	jsonType    = "application/json"
+	maxTries    = 4
+	maxWait     = 10 * time.Second // for one Retry-After
+	maxResponse = 64 << 20
+)
+
+// Seen returns the greatest place in the journal that the server told.
+func (c *Client) Seen() weir.Seq { return weir.Seq(c.seen.Load()) }
+
+// See makes reads wait for a place that was learned otherwise.
+func (c *Client) See(seq weir.Seq) {
+	for {
+		old := c.seen.Load()
+		if uint64(seq) <= old || c.seen.CompareAndSwap(old, uint64(seq)) {
+			return
+		}
+	}
+}
+
+// request is a call before it is made.
+type request struct {
+	method      string
+	path        string
+	query       url.Values
+	body        []byte
+	contentType string
+	key         string // Idempotency-Key
+	match       string // If-Match
+	repeatable  bool   // though it is a POST
+	once        bool   // though it may be repeated
+}
+
+func (r *request) op() string { return strings.ToLower(r.method) + " " + r.path }
+
+func (r *request) mayRepeat() bool { return !r.once && (r.repeatable || r.method != http.MethodPost) }
+
+// none is the answer of calls that have none.
+type none struct{}
+
+func get[T any](ctx context.Context, c *Client, path string, q url.Values) (T, error) {
+	return call[T](ctx, c, request{method: http.MethodGet, path: path, query: q})
+}
+
+// call makes the request, again where that is safe and the server asks for it,
+// and reads the answer into a T.
+func call[T any](ctx context.Context, c *Client, r request) (T, error) {
+	var answer T
+	for try := 1; ; try++ {
+		body, wait, err := c.try(ctx, &r)
+		if err == nil {
+			return answer, decode(r.op(), body, &answer)
+		}
+		if wait == 0 || try == maxTries || !r.mayRepeat() {
+			return answer, err
+		}
+		select {
+		case <-ctx.Done():
+			return answer, err
+		case <-time.After(wait):
+		}
+	}
+}
+
+func decode[T any](op string, body []byte, answer *T) error {
+	if _, nothing := any(answer).(*none); nothing {
+		return nil
+	}
+	if err := json.Unmarshal(body, answer); err != nil {
+		return weir.E(op, weir.Internal, "read the answer: %w", err)
+	}
+	return nil
+}
+
+// try makes the request once. On an error, wait says how long the server asks
+// to wait before the next try; 0 means that it does not ask.
+func (c *Client) try(ctx context.Context, r *request) (body []byte, wait time.Duration, err error) {
+	req, err := c.prepare(ctx, r)
+	if err != nil {
+		return nil, 0, weir.E(r.op(), weir.Invalid, "%w", err)
+	}
+	resp, err := c.http().Do(req)
+	if err != nil {
+		return nil, 0, weir.E(r.op(), weir.Unavailable, "%w", err)
+	}
+	defer resp.Body.Close()
+	body, err = io.ReadAll(io.LimitReader(resp.Body, maxResponse))
+	if err != nil {
+		return nil, 0, weir.E(r.op(), weir.Unavailable, "read the answer: %w", err)
+	}
+	if n, err := strconv.ParseUint(resp.Header.Get(HeaderSeq), 10, 64); err == nil {
+		c.See(weir.Seq(n))
+	}
+	if resp.StatusCode < 300 {
+		return body, 0, nil
+	}
+	return nil, pause(resp), failure(r.op(), resp.StatusCode, body)
+}
+
+// pause returns how long to wait before the next try, at least a little, or 0
+// where the answer does not ask for one.
+func pause(resp *http.Response) time.Duration {
+	if resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable {
+		return 0
+	}
+	wait, asked := retryAfter(resp.Header)
+	if !asked || wait > maxWait {
+		return 0
+	}
+	return max(wait, 50*time.Millisecond)
+}
+
+func (c *Client) prepare(ctx context.Context, r *request) (*http.Request, error) {
+	target := strings.TrimSuffix(c.URL, "/") + r.path
+	if len(r.query) > 0 {
+		target += "?" + r.query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, target, bytes.NewReader(r.body))
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range map[string]string{
+		"Content-Type": r.contentType, "Idempotency-Key": r.key, "If-Match": r.match, HeaderProject: c.Project,
+	} {
+		if value != "" {
+			req.Header.Set(name, value)
+		}
+	}
+	if c.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.Token)
+	}
+	if seen := c.seen.Load(); seen > 0 && r.method == http.MethodGet {
+		req.Header.Set(HeaderAfter, strconv.FormatUint(seen, 10))
+	}
+	return req, nil
+}
+
+func (c *Client) http() *http.Client {
+	if c.HTTP != nil {
+		return c.HTTP
+	}
+	return &http.Client{Timeout: 30 * time.Second}
+}
+
+func set(q url.Values, name, value string) {
+	if value != "" {
+		q.Set(name, value)
+	}
+}
+
+func setInt(q url.Values, name string, value int) {
+	if value != 0 {
+		q.Set(name, strconv.Itoa(value))
+	}
+}
+
+func encode(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode the request: %w", err)
+	}
+	return b, nil
+}
+
+// newID makes an id for an event that has none.
+func newID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}

@@ -1,0 +1,154 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"weir"
+)
+
+// Event is an event as the API shows it: a CloudEvent and where it stands in
+// the journal. In JSON uid, seq and at stand beside its attributes.
+type Event struct {
+	weir.Event
+	UID string    // "evt_" and 32 hex digits
+	Seq weir.Seq  // place in the journal
+	At  weir.Time // when it was accepted
+}
+
+// Receipt answers one published event once it is durable. Duplicate means that
+// an event with the same source and id was accepted before; UID and Seq are
+// then those of that event.
+type Receipt struct {
+	ID        string   `json:"id" doc:"The event's id."`
+	UID       string   `json:"uid" doc:"The id that Weir gave it."`
+	Seq       weir.Seq `json:"seq" doc:"Its place in the journal."`
+	Duplicate bool     `json:"duplicate" doc:"Whether it had been accepted before."`
+}
+
+// Receipts is the answer to a publish: one receipt per event, in the order
+// given.
+type Receipts struct {
+	Events []Receipt `json:"events"`
+}
+
+// Page is a part of a list. Next, given as After, asks for what follows; it is
+// absent at the end.
+type Page[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next,omitempty" doc:"Give it as after to get what follows; absent at the end."`
+}
+
+// Paging asks for a part of a list: at most Limit items (0: 100, at most 1,000)
+// after the place that an earlier page named as its Next.
+type Paging struct {
+	Limit int
+	After string
+}
+
+func (p Paging) values() url.Values {
+	q := url.Values{}
+	setInt(q, "limit", p.Limit)
+	set(q, "after", p.After)
+	return q
+}
+
+// EventFilter says which events a list holds; empty fields ask for nothing.
+// Since is inclusive, Until exclusive, both of acceptance.
+type EventFilter struct {
+	Type      string
+	Source    string
+	ID        string
+	Subject   string
+	Execution string
+	Since     weir.Time
+	Until     weir.Time
+}
+
+// Events lists events, newest first.
+func (c *Client) Events(ctx context.Context, f EventFilter, p Paging) (Page[Event], error) {
+	q := p.values()
+	set(q, "type", f.Type)
+	set(q, "source", f.Source)
+	set(q, "id", f.ID)
+	set(q, "subject", f.Subject)
+	set(q, "execution", f.Execution)
+	set(q, "since", f.Since.String())
+	set(q, "until", f.Until.String())
+	return get[Page[Event]](ctx, c, "/v1/events", q)
+}
+
+// Event returns the event with the given uid.
+func (c *Client) Event(ctx context.Context, uid string) (Event, error) {
+	return get[Event](ctx, c, "/v1/events/"+url.PathEscape(uid), nil)
+}
+
+// Refusal is what was turned away at the door, or accepted but may not act.
+type Refusal struct {
+	N      int64     `json:"n" doc:"Counts the project's refusals from 1."`
+	At     weir.Time `json:"at" format:"date-time"`
+	Door   string    `json:"door" doc:"Where it came in: api, hook/NAME, or fold for what may not act."`
+	Code   weir.Code `json:"code"`
+	Reason string    `json:"reason"`
+	Field  string    `json:"field,omitempty" doc:"The part of the input at fault."`
+	Source string    `json:"source,omitempty" doc:"Of the event, where it could be read; likewise id and type."`
+	ID     string    `json:"id,omitempty"`
+	Type   string    `json:"type,omitempty"`
+}
+
+// Refusals lists what was turned away, newest first.
+func (c *Client) Refusals(ctx context.Context, p Paging) (Page[Refusal], error) {
+	return get[Page[Refusal]](ctx, c, "/v1/refusals", p.values())
+}
+
+// Publish sends the events as one CloudEvents batch: all are kept, or none. An
+// event without an id gets one, so that the request can be repeated safely.
+func (c *Client) Publish(ctx context.Context, events ...*weir.Event) ([]Receipt, error) {
+	body := []byte{'['}
+	for i, e := range events {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		if e.ID == "" {
+			named := *e
+			named.ID = newID()
+			e = &named
+		}
+		body = AppendEvent(body, e)
+	}
+	body = append(body, ']')
+	return c.publish(ctx, request{
+		method: http.MethodPost, path: "/v1/events", body: body, contentType: BatchType, repeatable: true,
+	})
+}
+
+// The media types of CloudEvents in JSON.
+const (
+	EventType = "application/cloudevents+json"
+	BatchType = "application/cloudevents-batch+json"
+)
+
+// Raw is a body to publish as it is. Query holds the attributes of plain JSON
+// (type, source, id, ...). With a Key, sent as Idempotency-Key, the request may
+// be repeated.
+type Raw struct {
+	ContentType string
+	Query       url.Values
+	Key         string
+	Body        []byte
+}
+
+// PublishRaw sends a body that is already in one of the forms that the API
+// takes.
+func (c *Client) PublishRaw(ctx context.Context, raw Raw) ([]Receipt, error) {
+	return c.publish(ctx, request{
+		method: http.MethodPost, path: "/v1/events", query: raw.Query, body: raw.Body, contentType: raw.ContentType,
+		key: raw.Key, repeatable: raw.Key != "",
+	})
+}
+
+func (c *Client) publish(ctx context.Context, r request) ([]Receipt, error) {
+	receipts, err := call[Receipts](ctx, c, r)
+	return receipts.Events, err
+}

@@ -1,6 +1,9 @@
 package weir
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // ChangeKind says what a change does to its run. The drawing of the states is
 // in docs/states.md.
@@ -117,6 +120,23 @@ type Firing struct {
 	Chunks     int      // full chunks of members that state holds under Group; 0 in the journal
 	Hops       int      // the largest of the batch
 	Quiet      bool     // a weir.* event is in the batch: the run makes none about itself
+}
+
+// Join makes Members whole and puts them in batch order: those of the chunks,
+// which may come in any order and twice, and those beyond them.
+func (f *Firing) Join(chunks []Chunk) {
+	if len(chunks) == 0 && len(f.Members) <= 1 {
+		return
+	}
+	slices.SortStableFunc(chunks, func(a, b Chunk) int { return a.Index - b.Index })
+	chunks = slices.CompactFunc(chunks, func(a, b Chunk) bool { return a.Index == b.Index })
+	var members []Member
+	for _, c := range chunks {
+		members = append(members, c.Members...)
+	}
+	members = append(members, f.Members...)
+	slices.SortFunc(members, CompareMembers)
+	f.Members, f.Chunks = members, 0
 }
 
 // MaxExecutions bounds the executions that a group or run remembers.

@@ -83,3 +83,9 @@ const (
 	Reached   Verdict = iota // the destination answered, or none was asked
 	Unreached                // no connection, or no answer in time
 )
+
+// Finish tells dispatch that a try ended and its outcome is on record.
+type Finish struct {
+	Run     RunID
+	Verdict Verdict
+}

@@ -1,0 +1,108 @@
+package dispatch
+
+import (
+	"context"
+	"slices"
+
+	"weir"
+	"weir/internal/fold"
+)
+
+// admit leases the runs that may start to the workers that are free.
+func (d *Dispatcher) admit(ctx context.Context) error {
+	free := d.workers.Free() - len(d.parked)
+	if free <= 0 || d.inbox.isDraining() {
+		return nil
+	}
+	now := d.now()
+	d.admits = d.lanes.Admit(now, free, d.admits[:0])
+	if len(d.admits) == 0 {
+		return nil
+	}
+	leases, err := d.leases(ctx, d.admits, now)
+	if err != nil {
+		return err
+	}
+	d.runningMu.Lock()
+	for i := range leases {
+		d.running[leases[i].Run.ID] = &running{try: leases[i].Try, began: now}
+	}
+	d.runningMu.Unlock()
+	d.hand(leases)
+	return nil
+}
+
+// hand gives leases to the workers: at once, or after the flush that holds them
+// where a crash must not leave a try uncounted.
+func (d *Dispatcher) hand(leases []weir.Lease) {
+	wait := func(l weir.Lease) bool {
+		return len(d.careful) > 0 || l.Pipe != nil && l.Pipe.Retry.None
+	}
+	if !slices.ContainsFunc(leases, wait) {
+		d.workers.Take(leases)
+		return
+	}
+	var now []weir.Lease
+	for _, l := range leases {
+		if wait(l) {
+			d.parked = append(d.parked, l)
+		} else {
+			now = append(now, l)
+		}
+	}
+	d.workers.Take(now)
+}
+
+// leases makes whole what the workers get: run, version of the pipeline, batch.
+func (d *Dispatcher) leases(ctx context.Context, ids []weir.RunID, now weir.Time) ([]weir.Lease, error) {
+	if err := d.loadRuns(ctx, ids); err != nil {
+		return nil, err
+	}
+	leases := make([]weir.Lease, 0, len(ids))
+	for _, id := range ids {
+		run, _ := d.fold.Run(id)
+		if run == nil {
+			d.lanes.Remove(id)
+			continue
+		}
+		l := weir.Lease{Run: *run, Pipe: d.fold.Pipeline(run), Try: run.Tries + 1, Began: now}
+		if event := d.fold.Event(id); event != nil {
+			l.Events = []*weir.Record{event}
+		}
+		if err := d.fillMembers(ctx, &l.Run); err != nil {
+			return nil, err
+		}
+		leases = append(leases, l)
+	}
+	return leases, nil
+}
+
+func (d *Dispatcher) loadRuns(ctx context.Context, ids []weir.RunID) error {
+	var needs fold.Needs
+	for _, id := range ids {
+		if run, known := d.fold.Run(id); known && run == nil {
+			needs.Runs = append(needs.Runs, id)
+		}
+	}
+	return d.load(ctx, needs)
+}
+
+// fillMembers gives a run all members of its batch, in batch order.
+func (d *Dispatcher) fillMembers(ctx context.Context, run *weir.Run) error {
+	chunks, inState := d.fold.Chunks(run)
+	if inState {
+		stored, err := d.State.Chunks(ctx, []weir.GroupID{run.Firing.Group})
+		if err != nil {
+			return err
+		}
+		chunks = append(chunks, stored...)
+	}
+	run.Firing.Join(chunks)
+	return nil
+}
+
+func (b *inbox) isDraining() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.draining
+}

@@ -1,0 +1,229 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"weir"
+	"weir/internal/fold"
+	"weir/internal/lane"
+)
+
+// Journal is where records come from, and where ticks and lost tries go.
+type Journal interface {
+	Read(ctx context.Context, after weir.Seq, limit int) ([]*weir.Record, error)
+	Wait(ctx context.Context, after weir.Seq) error
+	Head() weir.Seq
+	Append(ctx context.Context, batches ...weir.Batch) ([]weir.Receipt, error)
+}
+
+// State is the checkpoint that the fold goes on from.
+type State interface {
+	Load(ctx context.Context) (*fold.Checkpoint, error)
+	Groups(ctx context.Context, ids []weir.GroupID) ([]*weir.Group, error)
+	Runs(ctx context.Context, ids []weir.RunID) ([]*weir.Run, error)
+	Chunks(ctx context.Context, groups []weir.GroupID) ([]weir.Chunk, error)
+	Flush(ctx context.Context, layer *fold.Layer) error
+}
+
+// Workers try runs. Take never blocks: it gets at most Free leases.
+type Workers interface {
+	Take(leases []weir.Lease)
+	Free() int
+	Cancel(run weir.RunID)
+}
+
+// Options says what a dispatcher works on. All but the numbers are required.
+type Options struct {
+	Journal Journal
+	State   State
+	Logger  *slog.Logger
+	Node    string
+	Shard   weir.Shard
+
+	OriginLimit int           // runs at once per project and origin; 0: 64
+	FlushEvery  time.Duration // at most, under load; 0: a second
+	Keep        int           // runs, and groups, kept whole in memory; 0: 50,000
+}
+
+// The bounds of a pass.
+const (
+	turnRecords  = 2000                  // records read at once
+	fullLayer    = 50_000                // rows that make a layer full
+	idleGap      = 20 * time.Millisecond // least time between flushes that nobody asked for
+	tickGap      = 10 * time.Millisecond // least time between ticks
+	retryFlush   = 200 * time.Millisecond
+	finalTimeout = 10 * time.Second
+)
+
+// Dispatcher is the loop of one shard.
+type Dispatcher struct {
+	Options
+	inbox   inbox
+	workers Workers
+	fold    *fold.Fold
+	lanes   *lane.Set
+
+	runningMu sync.Mutex // held where running changes, and where others read it
+	running   map[weir.RunID]*running
+
+	careful map[weir.RunID]bool // runs due at the restart after an unclean stop, not yet tried
+	parked  []weir.Lease        // may start once a flush holds their lease
+	admits  []weir.RunID        // scratch
+
+	flushing  *flight // nil when none is under way
+	flushed   weir.Seq
+	lastFlush time.Time
+	lastTick  time.Time
+	settlers  []settle
+}
+
+// running is a run that is leased.
+type running struct {
+	try     int
+	began   weir.Time
+	changed bool // the fold saw a change since: look at the run again when the try has ended
+}
+
+// New makes a dispatcher; Run starts it.
+func New(o Options) *Dispatcher {
+	if o.OriginLimit == 0 {
+		o.OriginLimit = 64
+	}
+	if o.FlushEvery == 0 {
+		o.FlushEvery = time.Second
+	}
+	if o.Keep == 0 {
+		o.Keep = 50_000
+	}
+	return &Dispatcher{Options: o, inbox: newInbox(), running: make(map[weir.RunID]*running)}
+}
+
+// Run folds and admits until ctx ends, then flushes once more. It returns an
+// error where it cannot go on: the state is not the journal's, or someone else
+// moved its cursor.
+func (d *Dispatcher) Run(ctx context.Context, workers Workers) error {
+	d.workers = workers
+	if err := d.start(ctx); err != nil {
+		return fmt.Errorf("start dispatch: %w", err)
+	}
+	watch := make(chan struct{})
+	go func() {
+		defer close(watch)
+		d.watch(ctx)
+	}()
+	defer func() { <-watch }()
+	for ctx.Err() == nil {
+		more, err := d.pass(ctx)
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("dispatch: %w", err)
+		}
+		if !more {
+			d.sleep(ctx)
+		}
+	}
+	return d.finish(context.WithoutCancel(ctx))
+}
+
+// watch wakes the loop when the journal grows.
+func (d *Dispatcher) watch(ctx context.Context) {
+	seen := d.Journal.Head()
+	for d.Journal.Wait(ctx, seen) == nil {
+		seen = d.Journal.Head()
+		d.inbox.nudge()
+	}
+}
+
+// pass does what there is to do now, and reports whether there is more.
+func (d *Dispatcher) pass(ctx context.Context) (more bool, err error) {
+	folded, err := d.foldSome(ctx)
+	if err != nil {
+		return false, err
+	}
+	d.takeInbox()
+	if err := d.admit(ctx); err != nil {
+		return false, err
+	}
+	if err := d.maybeFlush(ctx, folded == 0); err != nil {
+		return false, err
+	}
+	if folded == 0 {
+		d.maybeTick(ctx)
+	}
+	return folded > 0, nil
+}
+
+// foldSome folds the records at hand, some thousand at most.
+func (d *Dispatcher) foldSome(ctx context.Context) (int, error) {
+	cursor, _ := d.fold.Cursor()
+	records, err := d.Journal.Read(ctx, cursor, turnRecords)
+	if err != nil {
+		return 0, err
+	}
+	return len(records), d.foldAll(ctx, records)
+}
+
+func (d *Dispatcher) foldAll(ctx context.Context, records []*weir.Record) error {
+	for len(records) > 0 {
+		n, needs := d.fold.Plan(records)
+		if err := d.load(ctx, needs); err != nil {
+			return err
+		}
+		d.settleRuns(d.fold.Turn())
+		if records[0].Apply != nil {
+			d.lanes.LimitsChanged(records[0].Project)
+		}
+		records = records[n:]
+	}
+	return nil
+}
+
+func (d *Dispatcher) load(ctx context.Context, needs fold.Needs) error {
+	if needs.Empty() {
+		return nil
+	}
+	groups, err := d.State.Groups(ctx, needs.Groups)
+	if err != nil {
+		return err
+	}
+	runs, err := d.State.Runs(ctx, needs.Runs)
+	if err != nil {
+		return err
+	}
+	d.fold.Give(groups, runs)
+	return nil
+}
+
+// settleRuns brings the lanes up to what the fold made of the runs. A run that
+// is being tried stays where it is until its try has ended.
+func (d *Dispatcher) settleRuns(touched []fold.Touch) {
+	for _, t := range touched {
+		r := d.running[t.ID]
+		if r == nil {
+			d.place(t.ID, t.Run)
+			continue
+		}
+		r.changed = true
+		if t.Kind == weir.Cancelled {
+			d.workers.Cancel(t.ID)
+		}
+	}
+}
+
+func (d *Dispatcher) place(id weir.RunID, run *weir.Run) {
+	if run == nil || run.State != weir.RunPending {
+		d.lanes.Remove(id)
+		return
+	}
+	d.lanes.Add(id, run.Lane, run.Due)
+}
+
+// now is the time by which runs are due: the wall clock's, or the journal's
+// where that is ahead.
+func (d *Dispatcher) now() weir.Time {
+	_, at := d.fold.Cursor()
+	return max(at, weir.TimeOf(time.Now()))
+}

@@ -1,0 +1,162 @@
+package dispatch
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"time"
+
+	"weir"
+	"weir/internal/fold"
+)
+
+// flight is a flush that is being written while the fold goes on.
+type flight struct {
+	layer  *fold.Layer
+	leases []weir.Lease // to hand over when it is written
+	done   chan error
+}
+
+// maybeFlush begins a flush when it is time for one, and takes note of one that
+// has ended. A full layer behind an unwritten one makes the fold wait.
+func (d *Dispatcher) maybeFlush(ctx context.Context, atHead bool) error {
+	if d.flushing != nil {
+		wait := d.fold.Changed() >= 2*fullLayer
+		if done, err := d.landed(ctx, wait); err != nil || !done {
+			return err
+		}
+	}
+	if d.wantsFlush(atHead) {
+		d.takeOff(ctx)
+	}
+	return nil
+}
+
+func (d *Dispatcher) wantsFlush(atHead bool) bool {
+	if len(d.parked) > 0 {
+		return true
+	}
+	if !d.fold.Moved() {
+		return false
+	}
+	cursor, _ := d.fold.Cursor()
+	asked := slices.ContainsFunc(d.settlers, func(s settle) bool { return s.seq <= cursor })
+	since := time.Since(d.lastFlush)
+	idle := atHead && len(d.running) == 0 && since >= idleGap
+	return asked || idle || since >= d.FlushEvery || d.fold.Changed() >= fullLayer
+}
+
+// takeOff freezes the layer and writes it beside the fold.
+func (d *Dispatcher) takeOff(ctx context.Context) {
+	layer := d.fold.Freeze()
+	layer.Leases = d.leaseRows()
+	fl := &flight{layer: layer, leases: d.parked, done: make(chan error, 1)}
+	d.parked, d.flushing, d.lastFlush = nil, fl, time.Now()
+	go func() {
+		fl.done <- d.write(ctx, layer)
+		d.inbox.nudge()
+	}()
+}
+
+// write flushes a layer, again where the store is not able to for a while. It
+// gives up when ctx ends, and where the cursor is not what it should be: then
+// somebody else folds this shard.
+func (d *Dispatcher) write(ctx context.Context, layer *fold.Layer) error {
+	for {
+		err := d.State.Flush(ctx, layer)
+		code := weir.CodeOf(err)
+		if err == nil || ctx.Err() != nil || code != weir.DiskFull && code != weir.Unavailable {
+			return err
+		}
+		d.Logger.Error("flush state", "err", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryFlush):
+		}
+	}
+}
+
+// landed looks whether the flush under way has ended, and waits for it if told.
+func (d *Dispatcher) landed(ctx context.Context, wait bool) (bool, error) {
+	fl := d.flushing
+	var err error
+	if wait {
+		err = <-fl.done
+	} else {
+		select {
+		case err = <-fl.done:
+		default:
+			return false, nil
+		}
+	}
+	if err != nil {
+		return false, err
+	}
+	d.flushing, d.flushed = nil, fl.layer.To
+	d.fold.Flushed(fl.layer, d.Keep, func(id weir.RunID) bool { return d.running[id] != nil })
+	d.workers.Take(fl.leases)
+	d.answerSettlers()
+	return true, nil
+}
+
+func (d *Dispatcher) leaseRows() []fold.LeaseRow {
+	rows := make([]fold.LeaseRow, 0, len(d.running))
+	for id, r := range d.running {
+		rows = append(rows, fold.LeaseRow{Run: id, Node: d.Node, Try: r.try, Began: r.began})
+	}
+	slices.SortFunc(rows, func(a, b fold.LeaseRow) int { return bytes.Compare(a.Run[:], b.Run[:]) })
+	return rows
+}
+
+func (d *Dispatcher) answerSettlers() {
+	d.settlers = slices.DeleteFunc(d.settlers, func(s settle) bool {
+		if s.seq > d.flushed {
+			return false
+		}
+		close(s.done)
+		return true
+	})
+}
+
+// maybeTick appends a tick when the fold is at the head and a group is due: a
+// quiet journal must tell the time too.
+func (d *Dispatcher) maybeTick(ctx context.Context) {
+	due, ok := d.fold.NextDue()
+	if !ok || due > weir.TimeOf(time.Now()) || time.Since(d.lastTick) < tickGap {
+		return
+	}
+	d.lastTick = time.Now()
+	if _, err := d.Journal.Append(ctx, weir.Batch{Records: []*weir.Record{{}}}); err != nil && ctx.Err() == nil {
+		d.Logger.Error("append tick", "err", err)
+	}
+}
+
+// finish folds what is at hand and writes the last layer, without leases: the
+// workers have stopped.
+func (d *Dispatcher) finish(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, finalTimeout)
+	defer cancel()
+	for {
+		n, err := d.foldSome(ctx)
+		if err != nil {
+			return err
+		}
+		d.takeInbox()
+		if n == 0 {
+			break
+		}
+	}
+	if d.flushing != nil {
+		// Begun under the ctx that has ended: it may have been given up.
+		err := <-d.flushing.done
+		if err != nil {
+			if err := d.write(ctx, d.flushing.layer); err != nil {
+				return err
+			}
+		}
+		d.flushing = nil
+	}
+	layer := d.fold.Freeze()
+	layer.Leases = d.leaseRows()
+	return d.write(ctx, layer)
+}

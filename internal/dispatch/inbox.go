@@ -1,0 +1,155 @@
+package dispatch
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"weir"
+)
+
+// inbox is how others talk to the loop: they leave something and wake it.
+type inbox struct {
+	wake chan struct{} // holds one hint
+
+	mu       sync.Mutex
+	finishes []weir.Finish
+	asks     []ask
+	settles  []settle
+	draining bool
+}
+
+// ask is a worker that wants to go on to another origin.
+type ask struct {
+	run    weir.RunID
+	origin string
+	answer chan bool
+}
+
+// settle is a reader that waits until a place is flushed.
+type settle struct {
+	seq  weir.Seq
+	done chan struct{}
+}
+
+func newInbox() inbox { return inbox{wake: make(chan struct{}, 1)} }
+
+func (b *inbox) nudge() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Finish takes the ends of tries, once their outcomes are durable.
+func (d *Dispatcher) Finish(ended []weir.Finish) {
+	d.inbox.mu.Lock()
+	d.inbox.finishes = append(d.inbox.finishes, ended...)
+	d.inbox.mu.Unlock()
+	d.inbox.nudge()
+}
+
+// Enter asks whether a run that is being tried may go on to a step with another
+// origin. False: its gate is shut, or ctx ended.
+func (d *Dispatcher) Enter(ctx context.Context, run weir.RunID, origin string) bool {
+	a := ask{run, origin, make(chan bool, 1)}
+	d.inbox.mu.Lock()
+	d.inbox.asks = append(d.inbox.asks, a)
+	d.inbox.mu.Unlock()
+	d.inbox.nudge()
+	select {
+	case ok := <-a.answer:
+		return ok
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Settle returns once seq is folded and flushed, so that lists show it. It asks
+// for a flush, and fails as Behind when ctx ends first.
+func (d *Dispatcher) Settle(ctx context.Context, seq weir.Seq) error {
+	s := settle{seq, make(chan struct{})}
+	d.inbox.mu.Lock()
+	d.inbox.settles = append(d.inbox.settles, s)
+	d.inbox.mu.Unlock()
+	d.inbox.nudge()
+	select {
+	case <-s.done:
+		return nil
+	case <-ctx.Done():
+		return weir.E("settle", weir.Behind, "place %d is not folded and written yet: try again", seq)
+	}
+}
+
+// Running reports whether a run is being tried at this moment.
+func (d *Dispatcher) Running(run weir.RunID) bool {
+	d.runningMu.Lock()
+	defer d.runningMu.Unlock()
+	return d.running[run] != nil
+}
+
+// Drain stops leasing. Folding and flushing go on until Run's ctx ends.
+func (d *Dispatcher) Drain() {
+	d.inbox.mu.Lock()
+	d.inbox.draining = true
+	d.inbox.mu.Unlock()
+}
+
+// takeInbox does what others left.
+func (d *Dispatcher) takeInbox() {
+	d.inbox.mu.Lock()
+	finishes, asks := d.inbox.finishes, d.inbox.asks
+	d.settlers = append(d.settlers, d.inbox.settles...)
+	d.inbox.finishes, d.inbox.asks, d.inbox.settles = nil, nil, nil
+	d.inbox.mu.Unlock()
+	now := d.now()
+	for _, f := range finishes {
+		d.ended(f, now)
+	}
+	for _, a := range asks {
+		a.answer <- d.running[a.run] != nil && d.lanes.Enter(a.run, a.origin, now)
+	}
+	d.answerSettlers()
+}
+
+func (d *Dispatcher) ended(f weir.Finish, now weir.Time) {
+	r := d.running[f.Run]
+	if r == nil {
+		return
+	}
+	d.runningMu.Lock()
+	delete(d.running, f.Run)
+	d.runningMu.Unlock()
+	delete(d.careful, f.Run)
+	d.lanes.Finish(f.Run, f.Verdict, now)
+	if run, _ := d.fold.Run(f.Run); r.changed && run != nil {
+		d.place(f.Run, run)
+	}
+}
+
+// sleep waits for a hint or for the next time at which something is due.
+func (d *Dispatcher) sleep(ctx context.Context) {
+	wait := time.Hour
+	sooner := func(t time.Duration) { wait = min(wait, max(t, 0)) }
+	now := d.now()
+	if due, ok := d.fold.NextDue(); ok {
+		sooner(max(due.Sub(now), time.Until(d.lastTick.Add(tickGap))))
+	}
+	if due, ok := d.lanes.NextDue(); ok && d.workers.Free() > 0 {
+		sooner(due.Sub(now))
+	}
+	if d.fold.Moved() && d.flushing == nil {
+		gap := d.FlushEvery
+		if len(d.running) == 0 {
+			gap = idleGap
+		}
+		sooner(time.Until(d.lastFlush.Add(gap)))
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-d.inbox.wake:
+	case <-timer.C:
+	}
+}

@@ -1,0 +1,170 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+
+	"weir"
+	"weir/internal/fold"
+	"weir/internal/lane"
+	"weir/internal/pipeline"
+)
+
+// start loads the checkpoint, folds up to the head found, and declares lost
+// what a dead process was trying. Nothing is leased before.
+func (d *Dispatcher) start(ctx context.Context) error {
+	cp, err := d.State.Load(ctx)
+	if err != nil {
+		return err
+	}
+	head := d.Journal.Head()
+	if cp.Cursor > head {
+		return weir.E("", weir.Conflict, "the state is ahead of the journal (%d > %d): they do not belong together, or the journal lost its end; restore both from one backup", cp.Cursor, head)
+	}
+	if d.fold, err = fold.New(d.Shard, cp); err != nil {
+		return err
+	}
+	d.flushed = cp.Cursor
+	d.lanes = lane.New(lane.Limits{Pipeline: d.fold.Limits, Origin: d.originLimit})
+	for _, r := range cp.Runs {
+		if r.State == weir.RunPending {
+			d.lanes.Add(r.ID, r.Lane, r.Due)
+		}
+	}
+	leased, err := d.leasedBefore(ctx, cp.Leases)
+	if err != nil {
+		return err
+	}
+	records, changes, err := d.catchUp(ctx, head)
+	if err != nil {
+		return err
+	}
+	if records > 0 || len(leased) > 0 {
+		d.markCareful()
+	}
+	lost, err := d.appendLost(ctx, leased)
+	if err != nil {
+		return err
+	}
+	d.Logger.Info("caught up with the journal", "cursor", cp.Cursor, "head", head,
+		"records", records, "changes", changes, "due", d.lanes.CountDue(d.now()), "lost", lost)
+	return nil
+}
+
+func (d *Dispatcher) originLimit(project weir.ProjectID, origin string) int {
+	if n := d.fold.OriginLimit(project, origin); n > 0 {
+		return n
+	}
+	return d.OriginLimit
+}
+
+// leasedBefore returns the runs of flushed leases as they were at the cursor.
+func (d *Dispatcher) leasedBefore(ctx context.Context, rows []fold.LeaseRow) (map[weir.RunID]leasedRun, error) {
+	ids := make([]weir.RunID, len(rows))
+	for i, row := range rows {
+		ids[i] = row.Run
+	}
+	if err := d.loadRuns(ctx, ids); err != nil {
+		return nil, err
+	}
+	leased := make(map[weir.RunID]leasedRun, len(rows))
+	for _, row := range rows {
+		if run, _ := d.fold.Run(row.Run); run != nil {
+			leased[row.Run] = leasedRun{row, run.N}
+		}
+	}
+	return leased, nil
+}
+
+type leasedRun struct {
+	fold.LeaseRow
+	n uint32 // last change when the lease was flushed
+}
+
+func (d *Dispatcher) catchUp(ctx context.Context, head weir.Seq) (records, changes int, err error) {
+	for {
+		cursor, _ := d.fold.Cursor()
+		if cursor >= head {
+			return records, changes, nil
+		}
+		batch, err := d.Journal.Read(ctx, cursor, turnRecords)
+		if err != nil {
+			return 0, 0, err
+		}
+		if len(batch) == 0 {
+			return 0, 0, weir.E("", weir.Internal, "the journal has no record after %d, and its head is %d", cursor, head)
+		}
+		for _, rec := range batch {
+			if rec.Change != nil {
+				changes++
+			}
+		}
+		records += len(batch)
+		if err := d.foldAll(ctx, batch); err != nil {
+			return 0, 0, err
+		}
+	}
+}
+
+// markCareful remembers the runs that are due now: one of them may have killed
+// the process, so until each was tried once a try starts only after its lease
+// is flushed, and counts.
+func (d *Dispatcher) markCareful() {
+	d.careful = make(map[weir.RunID]bool)
+	d.lanes.EachDue(d.now(), func(id weir.RunID) { d.careful[id] = true })
+}
+
+// appendLost ends the tries that died with a process: each counts.
+func (d *Dispatcher) appendLost(ctx context.Context, leased map[weir.RunID]leasedRun) (int, error) {
+	var batches []weir.Batch
+	for id, was := range leased {
+		run, _ := d.fold.Run(id)
+		if run == nil || run.N != was.n || run.State != weir.RunPending {
+			continue // its outcome is on record
+		}
+		whole := *run
+		if err := d.fillMembers(ctx, &whole); err != nil {
+			return 0, err
+		}
+		batches = append(batches, d.lostBatch(&whole, was))
+	}
+	if len(batches) == 0 {
+		return 0, nil
+	}
+	if _, err := d.Journal.Append(ctx, batches...); err != nil {
+		return 0, fmt.Errorf("append lost tries: %w", err)
+	}
+	_, _, err := d.catchUp(ctx, d.Journal.Head())
+	return len(batches), err
+}
+
+func (d *Dispatcher) lostBatch(run *weir.Run, was leasedRun) weir.Batch {
+	var retry weir.Retry
+	if p := d.fold.Pipeline(run); p != nil {
+		retry = p.Retry
+	}
+	decision := pipeline.Decide(retry, was.Try, pipeline.Failure{Kind: pipeline.Lost}, rand.Float64())
+	change := &weir.Change{
+		Run:      run.ID,
+		N:        run.N + 1,
+		Kind:     weir.Lost,
+		Pipeline: run.Pipeline,
+		Trigger:  run.Firing.Trigger,
+		After:    decision.After,
+		Error:    "the process that tried this run ended before the outcome was on record",
+		By:       d.Node,
+		Attempt:  &weir.Attempt{Try: was.Try, Node: was.Node, Began: was.Began},
+	}
+	if run.N == 0 {
+		change.Firing = &run.Firing
+	}
+	records := []*weir.Record{{Project: run.Project, Change: change}}
+	if decision.Kind == weir.Died {
+		change.Kind = weir.Died
+		if !run.Firing.Quiet {
+			records = append(records, pipeline.DeadEvent(run, change))
+		}
+	}
+	return weir.Batch{Bound: true, Records: records}
+}

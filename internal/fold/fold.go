@@ -1,0 +1,183 @@
+package fold
+
+import (
+	"fmt"
+
+	"weir"
+	"weir/internal/trigger"
+)
+
+// Fold is the live state of one shard in memory: all that changed since the
+// last flush, what is hot, and a short reference to the rest. One goroutine
+// owns it.
+//
+// A pass is Plan, then Give with what Plan asked for, then Turn. Freeze takes
+// what changed as a Layer; Flushed says that it was written.
+type Fold struct {
+	shard    weir.Shard
+	cursor   weir.Seq
+	at       weir.Time
+	projects map[weir.ProjectID]*scope
+	empty    *weir.Pipeline
+
+	groups map[weir.GroupID]*liveGroup
+	byKey  map[weir.Identity]*liveGroup
+	due    dueQueue
+	runs   map[weir.RunID]*liveRun
+
+	planned []planned
+	matches trigger.Result
+	touched []Touch
+
+	// What changed in the layer that is open now.
+	epoch       uint64
+	frozen      weir.Seq
+	dirtyGroups []*liveGroup
+	dirtyRuns   []*liveRun
+	chunks      map[weir.GroupID][]liveChunk // not yet flushed
+	chunksGone  []weir.GroupID
+	installed   []Installed
+	counts      map[countKey]int64
+}
+
+// liveGroup is an open group: group is nil while only state has it.
+type liveGroup struct {
+	id      weir.GroupID
+	keyHash weir.Identity
+	due     weir.Time // 0 is never
+	queued  weir.Time // of the valid entry in the queue
+	group   *weir.Group
+	epoch   uint64 // of the last change
+	stored  bool   // state has a row, or will have when the frozen layer is written
+	gone    bool
+}
+
+// liveRun is a run in state or on its way there: run is nil while only state
+// has it.
+type liveRun struct {
+	id     weir.RunID
+	run    *weir.Run
+	event  *weir.Record // of a batch of one, while it is at hand
+	epoch  uint64
+	stored bool
+	gone   bool
+}
+
+type liveChunk struct {
+	weir.Chunk
+	epoch uint64
+}
+
+type countKey struct {
+	project weir.ProjectID
+	trigger string
+	what    string
+}
+
+// Touch tells dispatch that a run was made, or changed by a change of the given
+// kind. Run is nil when it has ended and left state.
+type Touch struct {
+	ID   weir.RunID
+	Run  *weir.Run
+	Kind weir.ChangeKind // 0: made
+}
+
+// New goes on from a checkpoint. It fails where definitions of the checkpoint
+// cannot be read.
+func New(shard weir.Shard, cp *Checkpoint) (*Fold, error) {
+	f := &Fold{
+		shard:    shard,
+		cursor:   cp.Cursor,
+		at:       cp.At,
+		frozen:   cp.Cursor,
+		epoch:    1,
+		empty:    &weir.Pipeline{},
+		projects: make(map[weir.ProjectID]*scope),
+		groups:   make(map[weir.GroupID]*liveGroup, len(cp.Groups)),
+		byKey:    make(map[weir.Identity]*liveGroup, len(cp.Groups)),
+		runs:     make(map[weir.RunID]*liveRun, len(cp.Runs)),
+		chunks:   make(map[weir.GroupID][]liveChunk),
+		counts:   make(map[countKey]int64),
+	}
+	for _, in := range cp.Versions {
+		if err := f.scope(in.Project).install(in); err != nil {
+			return nil, fmt.Errorf("read definitions: %w", err)
+		}
+	}
+	for _, ref := range cp.Groups {
+		g := &liveGroup{id: ref.ID, keyHash: ref.KeyHash, due: ref.Due, stored: true}
+		f.groups[g.id], f.byKey[g.keyHash] = g, g
+		f.due.schedule(g)
+	}
+	for _, ref := range cp.Runs {
+		f.runs[ref.ID] = &liveRun{id: ref.ID, stored: true}
+	}
+	return f, nil
+}
+
+// Cursor returns the place up to which records are folded, and its time.
+func (f *Fold) Cursor() (weir.Seq, weir.Time) { return f.cursor, f.at }
+
+// NextDue returns when the next group is due at the earliest.
+func (f *Fold) NextDue() (weir.Time, bool) { return f.due.first() }
+
+// Run returns a run in state: nil, true where it must be loaded first.
+func (f *Fold) Run(id weir.RunID) (run *weir.Run, known bool) {
+	r := f.runs[id]
+	if r == nil {
+		return nil, false
+	}
+	return r.run, true
+}
+
+// Event returns the record of a batch of one where it is still at hand.
+func (f *Fold) Event(id weir.RunID) *weir.Record {
+	if r := f.runs[id]; r != nil {
+		return r.event
+	}
+	return nil
+}
+
+// Pipeline returns the version of a pipeline that a run keeps; nil where there
+// is none of that name and revision, and the empty one for "".
+func (f *Fold) Pipeline(run *weir.Run) *weir.Pipeline {
+	if run.Pipeline == "" {
+		return f.empty
+	}
+	if p := f.scope(run.Project).pipelineAt(run.Pipeline, run.Firing.PipeRev); p != nil {
+		return p.def
+	}
+	return nil
+}
+
+// Limits returns the limit of a pipeline in force, in all and per key; 0 is
+// none.
+func (f *Fold) Limits(project weir.ProjectID, name string) (limit, perKey int) {
+	p := f.scope(project).pipelines[name]
+	switch {
+	case p == nil || p.def.Concurrency == nil:
+		return 0, 0
+	case p.def.Concurrency.Per != "":
+		return 0, p.def.Concurrency.Limit
+	}
+	return p.def.Concurrency.Limit, 0
+}
+
+// OriginLimit returns what a project's destinations say of an origin; 0 is
+// nothing.
+func (f *Fold) OriginLimit(project weir.ProjectID, origin string) int {
+	return f.scope(project).destinations[origin].Limit
+}
+
+func (f *Fold) scope(project weir.ProjectID) *scope {
+	s := f.projects[project]
+	if s == nil {
+		s = newScope(project)
+		f.projects[project] = s
+	}
+	return s
+}
+
+func (f *Fold) count(project weir.ProjectID, trigger, what string) {
+	f.counts[countKey{project, trigger, what}]++
+}

@@ -1,0 +1,94 @@
+package fold
+
+import (
+	"weir"
+	"weir/internal/trigger"
+)
+
+// Needs is what Turn will touch that only state has. Dispatch loads it in bulk.
+type Needs struct {
+	Groups []weir.GroupID
+	Runs   []weir.RunID
+}
+
+// Empty reports whether nothing need be loaded.
+func (n *Needs) Empty() bool { return len(n.Groups) == 0 && len(n.Runs) == 0 }
+
+// planned is a record with its place in the matches.
+type planned struct {
+	rec             *weir.Record
+	matched, missed int // ends of its part of matches.Matches and matches.Misses
+}
+
+// Plan matches records, which follow the cursor, and returns how many of them
+// the next Turn will fold and what it needs. A turn ends before an order that
+// applies definitions, because that changes what the records after it match.
+func (f *Fold) Plan(records []*weir.Record) (n int, needs Needs) {
+	f.planned = f.planned[:0]
+	f.matches.Reset()
+	for _, rec := range records {
+		if rec.Apply != nil && len(f.planned) > 0 {
+			break
+		}
+		switch {
+		case rec.Event != nil && rec.Event.Hops <= weir.MaxHops:
+			first := len(f.matches.Matches)
+			f.scope(rec.Project).matcher().Match(rec, &f.matches)
+			f.needGroups(&needs, f.matches.Matches[first:])
+		case rec.Change != nil:
+			if r := f.runs[rec.Change.Run]; r != nil && r.run == nil {
+				needs.Runs = append(needs.Runs, r.id)
+			}
+		}
+		f.planned = append(f.planned, planned{rec, len(f.matches.Matches), len(f.matches.Misses)})
+		if rec.Apply != nil {
+			break
+		}
+	}
+	if len(f.planned) > 0 {
+		f.needDue(&needs, f.planned[len(f.planned)-1].rec.At)
+	}
+	return len(f.planned), needs
+}
+
+func (f *Fold) needGroups(needs *Needs, matches []trigger.Match) {
+	for i := range matches {
+		if !matches[i].Trigger.Grouped {
+			continue
+		}
+		for _, hash := range [2]weir.Identity{matches[i].Hash, lateHash(matches[i].Hash)} {
+			if g := f.byKey[hash]; g != nil && g.group == nil {
+				needs.Groups = append(needs.Groups, g.id)
+			}
+		}
+	}
+}
+
+// needDue asks for the groups that end by at. They are put back: Turn ends
+// them in their order, between the records.
+func (f *Fold) needDue(needs *Needs, at weir.Time) {
+	var due []*liveGroup
+	for g := f.due.next(at); g != nil; g = f.due.next(at) {
+		due = append(due, g)
+		if g.group == nil {
+			needs.Groups = append(needs.Groups, g.id)
+		}
+	}
+	for _, g := range due {
+		f.due.schedule(g)
+	}
+}
+
+// Give hands over what Plan asked for, or runs that dispatch wants at hand.
+func (f *Fold) Give(groups []*weir.Group, runs []*weir.Run) {
+	for _, g := range groups {
+		if live := f.groups[g.ID]; live != nil && live.group == nil {
+			live.group = g
+		}
+	}
+	for _, r := range runs {
+		if live := f.runs[r.ID]; live != nil && live.run == nil {
+			live.run = r
+		}
+	}
+}

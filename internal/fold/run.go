@@ -1,0 +1,122 @@
+package fold
+
+import (
+	"slices"
+	"strings"
+
+	"weir"
+	"weir/internal/pipeline"
+	"weir/internal/trigger"
+)
+
+// isOwn reports whether the event is Weir's own: a run that it causes makes
+// none about itself, or one could go round for ever.
+func isOwn(e *weir.Event) bool { return strings.HasPrefix(e.Type, "weir.") }
+
+// fireAtOnce makes the run of a trigger that keeps no groups.
+func (f *Fold) fireAtOnce(rec *weir.Record, t *trigger.Compiled) {
+	origin := weir.Origin{At: rec.At, Shard: f.shard, Seq: rec.Seq, Trigger: t.Def.Name, Purpose: "match"}
+	f.makeRun(origin.RunID(), rec.Project, t.Def.Run, rec, weir.Firing{
+		Reason:     weir.Matched,
+		Trigger:    t.Def.Name,
+		Revision:   t.Revision,
+		Made:       rec.At,
+		Executions: addExecution(nil, rec.Event.Execution),
+		Members:    []weir.Member{{Time: rec.Event.TimeOr(rec.At), Seq: rec.Seq}},
+		Hops:       rec.Event.Hops,
+		Quiet:      isOwn(rec.Event),
+	})
+}
+
+// makeRun puts a pending run in its lane, due at once.
+func (f *Fold) makeRun(id weir.RunID, project weir.ProjectID, name string, event *weir.Record, firing weir.Firing) {
+	run := &weir.Run{
+		ID:       id,
+		Project:  project,
+		State:    weir.RunPending,
+		Pipeline: name,
+		Lane:     weir.Lane{Project: project, Pipeline: name},
+		Due:      firing.Made,
+	}
+	if p := f.scope(project).pipelines[name]; p != nil {
+		firing.PipeRev = p.revision
+		run.Lane.Origin = p.origin
+		if p.per != nil {
+			run.Lane.Key = p.per.Key(event, firing.Key)
+		}
+	}
+	run.Firing = firing
+	r := &liveRun{id: id, run: run, event: event}
+	f.runs[id] = r
+	f.touch(r, 0)
+}
+
+// change folds a change of a run. One that is not the run's next changes
+// nothing: somebody else was first.
+func (f *Fold) change(rec *weir.Record) {
+	c := rec.Change
+	r := f.runs[c.Run]
+	if r == nil || r.run.Project != rec.Project || c.Kind == weir.Stale || c.N != r.run.N+1 {
+		return
+	}
+	run := r.run
+	run.N = c.N
+	if c.Attempt != nil {
+		run.Done = mergeDone(run.Done, c.Attempt.Steps)
+	}
+	switch c.Kind {
+	case weir.Succeeded, weir.Cancelled, weir.Purged:
+		f.endRun(r)
+	case weir.Died:
+		run.State, run.Ended, run.Error = weir.RunDead, rec.At, c.Error
+		run.Tries++
+	case weir.Retrying, weir.Lost:
+		run.Due, run.Error = rec.At.Add(c.After), c.Error
+		run.Tries++
+	case weir.Held:
+		run.Due = rec.At.Add(c.After)
+	case weir.Hastened:
+		run.Due = rec.At
+	case weir.Redriven:
+		run.State, run.Due, run.Ended, run.Tries = weir.RunPending, rec.At, 0, 0
+	case weir.Stale:
+	}
+	if p := f.scope(run.Project).pipelineAt(run.Pipeline, run.Firing.PipeRev); p != nil && len(run.Done) > 0 {
+		run.Lane.Origin = pipeline.Origin(p.def, run.Done)
+	}
+	f.touch(r, c.Kind)
+}
+
+func (f *Fold) endRun(r *liveRun) {
+	r.gone = true
+	delete(f.runs, r.id)
+	if r.run.Firing.Chunks > 0 {
+		f.dropChunks(r.run.Firing.Group)
+	}
+}
+
+// dropChunks forgets the members of a firing: those never written silently,
+// those that state has by order.
+func (f *Fold) dropChunks(group weir.GroupID) {
+	inState := false
+	for _, c := range f.chunks[group] {
+		inState = inState || c.epoch != f.epoch
+	}
+	if inState || len(f.chunks[group]) == 0 {
+		f.chunksGone = append(f.chunksGone, group)
+	}
+	delete(f.chunks, group)
+}
+
+// mergeDone adds the finished steps of a try to those of the tries before,
+// by index.
+func mergeDone(done, steps []weir.StepOutcome) []weir.StepOutcome {
+	merged := slices.Clone(done)
+	for _, s := range steps {
+		if s.Finished {
+			merged = append(merged, s)
+		}
+	}
+	slices.SortStableFunc(merged, func(a, b weir.StepOutcome) int { return a.Index - b.Index })
+	return merged
+}

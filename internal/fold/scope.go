@@ -1,0 +1,164 @@
+package fold
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"weir"
+	"weir/internal/pipeline"
+	"weir/internal/trigger"
+)
+
+// scope is one project's definitions: those in force, compiled, and every
+// version that something live may name.
+type scope struct {
+	project      weir.ProjectID
+	versions     map[versionKey]Installed
+	triggers     map[string]*trigger.Compiled
+	pipelines    map[string]*pipe
+	destinations map[string]weir.Destination
+	set          *trigger.Set // nil when it must be made anew
+
+	// Versions not in force, compiled when first asked for.
+	oldTriggers  map[versionKey]*trigger.Compiled
+	oldPipelines map[versionKey]*pipe
+}
+
+type versionKey struct {
+	kind     weir.DefinitionKind
+	name     string
+	revision uint64
+}
+
+// pipe is a pipeline with what the fold asks of it.
+type pipe struct {
+	def      *weir.Pipeline
+	revision uint64
+	origin   string       // of the first action step
+	per      *trigger.Per // nil without a concurrency key
+}
+
+func newScope(project weir.ProjectID) *scope {
+	return &scope{
+		project:      project,
+		versions:     make(map[versionKey]Installed),
+		triggers:     make(map[string]*trigger.Compiled),
+		pipelines:    make(map[string]*pipe),
+		destinations: make(map[string]weir.Destination),
+		oldTriggers:  make(map[versionKey]*trigger.Compiled),
+		oldPipelines: make(map[versionKey]*pipe),
+	}
+}
+
+// install puts one version in force, or takes the name out of force where Body
+// is nil.
+func (s *scope) install(in Installed) error {
+	if in.Body == nil {
+		s.remove(in.Kind, in.Name)
+		return nil
+	}
+	s.versions[versionKey{in.Kind, in.Name, in.Revision}] = in
+	switch in.Kind {
+	case weir.KindTrigger:
+		t, err := compileTrigger(in)
+		if err != nil {
+			return err
+		}
+		s.triggers[in.Name], s.set = t, nil
+	case weir.KindPipeline:
+		p, err := compilePipeline(in)
+		if err != nil {
+			return err
+		}
+		s.pipelines[in.Name] = p
+	case weir.KindDestination:
+		var d weir.Destination
+		if err := json.Unmarshal(in.Body, &d); err != nil {
+			return fmt.Errorf("destination %s: %w", in.Name, err)
+		}
+		s.destinations[in.Name] = d
+	case weir.KindSource: // the doors read sources, the fold does not
+	}
+	return nil
+}
+
+func (s *scope) remove(kind weir.DefinitionKind, name string) {
+	switch kind {
+	case weir.KindTrigger:
+		delete(s.triggers, name)
+		s.set = nil
+	case weir.KindPipeline:
+		delete(s.pipelines, name)
+	case weir.KindDestination:
+		delete(s.destinations, name)
+	case weir.KindSource:
+	}
+}
+
+// matcher returns the set of the triggers in force.
+func (s *scope) matcher() *trigger.Set {
+	if s.set == nil {
+		s.set = trigger.NewSet(s.project, slices.Collect(maps.Values(s.triggers)))
+	}
+	return s.set
+}
+
+// triggerAt returns a version of a trigger, or nil.
+func (s *scope) triggerAt(name string, revision uint64) *trigger.Compiled {
+	if t := s.triggers[name]; t != nil && t.Revision == revision {
+		return t
+	}
+	key := versionKey{weir.KindTrigger, name, revision}
+	if t := s.oldTriggers[key]; t != nil {
+		return t
+	}
+	t, err := compileTrigger(s.versions[key])
+	if err != nil {
+		return nil
+	}
+	s.oldTriggers[key] = t
+	return t
+}
+
+// pipelineAt returns a version of a pipeline, or nil.
+func (s *scope) pipelineAt(name string, revision uint64) *pipe {
+	if p := s.pipelines[name]; p != nil && p.revision == revision {
+		return p
+	}
+	key := versionKey{weir.KindPipeline, name, revision}
+	if p := s.oldPipelines[key]; p != nil {
+		return p
+	}
+	p, err := compilePipeline(s.versions[key])
+	if err != nil {
+		return nil
+	}
+	s.oldPipelines[key] = p
+	return p
+}
+
+func compileTrigger(in Installed) (*trigger.Compiled, error) {
+	def := weir.Trigger{Name: in.Name}
+	if err := json.Unmarshal(in.Body, &def); err != nil {
+		return nil, fmt.Errorf("trigger %s: %w", in.Name, err)
+	}
+	return trigger.Compile(&def, in.Revision)
+}
+
+func compilePipeline(in Installed) (*pipe, error) {
+	def := &weir.Pipeline{Name: in.Name}
+	if err := json.Unmarshal(in.Body, def); err != nil {
+		return nil, fmt.Errorf("pipeline %s: %w", in.Name, err)
+	}
+	p := &pipe{def: def, revision: in.Revision, origin: pipeline.Origin(def, nil)}
+	if def.Concurrency != nil && def.Concurrency.Per != "" {
+		per, err := trigger.CompilePer(def.Concurrency.Per)
+		if err != nil {
+			return nil, fmt.Errorf("pipeline %s: %w", in.Name, err)
+		}
+		p.per = per
+	}
+	return p, nil
+}

@@ -1,0 +1,67 @@
+package fold
+
+import (
+	"weir"
+)
+
+// Turn folds the planned records and returns the runs that it made or changed,
+// in order, valid until the next Turn; one that changed twice is there twice,
+// with its last state.
+func (f *Fold) Turn() []Touch {
+	f.touched = f.touched[:0]
+	matched, missed := 0, 0
+	for i := range f.planned {
+		p := &f.planned[i]
+		f.endDue(p.rec)
+		switch rec := p.rec; {
+		case rec.Event != nil:
+			for ; matched < p.matched; matched++ {
+				f.take(rec, &f.matches.Matches[matched])
+			}
+			for ; missed < p.missed; missed++ {
+				m := &f.matches.Misses[missed]
+				f.count(rec.Project, m.Trigger.Def.Name, m.Reason)
+			}
+			f.endDue(rec)
+		case rec.Change != nil:
+			f.change(rec)
+		case rec.Apply != nil:
+			f.apply(rec)
+		}
+		f.cursor, f.at = p.rec.Seq, p.rec.At
+	}
+	f.planned = f.planned[:0]
+	return f.touched
+}
+
+// apply installs and never judges: what cannot be compiled, because a newer
+// version of Weir ordered it, is counted and matches nothing.
+func (f *Fold) apply(rec *weir.Record) {
+	install := func(d weir.Definition, body []byte) {
+		d.Revision, d.Body = rec.Apply.Revision, body
+		in := Installed{Project: rec.Project, Definition: d}
+		f.installed = append(f.installed, in)
+		if err := f.scope(rec.Project).install(in); err != nil {
+			f.scope(rec.Project).remove(d.Kind, d.Name)
+			f.count(rec.Project, d.Name, "not understood")
+		}
+	}
+	for _, d := range rec.Apply.Delete {
+		install(d, nil)
+	}
+	for _, d := range rec.Apply.Put {
+		install(d, d.Body)
+	}
+}
+
+func (f *Fold) touch(r *liveRun, kind weir.ChangeKind) {
+	if r.epoch != f.epoch {
+		r.epoch = f.epoch
+		f.dirtyRuns = append(f.dirtyRuns, r)
+	}
+	run := r.run
+	if r.gone {
+		run = nil
+	}
+	f.touched = append(f.touched, Touch{r.id, run, kind})
+}

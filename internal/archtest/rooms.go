@@ -76,11 +76,11 @@ var rooms = []room{
 
 	{path: "internal/project", layer: layerDoor},
 	{path: "internal/ingest", layer: layerDoor},
-	{path: "internal/track", layer: layerDoor},
+	{path: "internal/track", layer: layerDoor, also: []string{"client"}},
 	{path: "internal/function", layer: layerDoor},
 	{path: "internal/function/*", layer: layerDoor, also: []string{"internal/function"}},
 
-	{path: "internal/api", layer: layerEdge},
+	{path: "internal/api", layer: layerEdge, also: []string{"client"}},
 	{path: "internal/source", layer: layerEdge},
 	{path: "internal/source/*", layer: layerEdge, also: []string{"internal/source"}},
 	{path: "internal/compat/*", layer: layerEdge},

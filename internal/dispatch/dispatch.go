@@ -70,9 +70,12 @@ type Dispatcher struct {
 	runningMu sync.Mutex // held where running changes, and where others read it
 	running   map[weir.RunID]*running
 
-	careful map[weir.RunID]bool // runs due at the restart after an unclean stop, not yet tried
-	parked  []weir.Lease        // may start once a flush holds their lease
-	admits  []weir.RunID        // scratch
+	// careful are the runs that were due at the restart after an unclean stop and
+	// were not yet tried. One of them may have killed the process, so until each
+	// was tried, a try starts only after its lease is flushed, and counts.
+	careful map[weir.RunID]bool
+	parked  []weir.Lease // may start once a flush holds their lease
+	admits  []weir.RunID // scratch
 
 	flushing  *flight // nil when none is under way
 	flushed   weir.Seq

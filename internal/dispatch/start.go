@@ -40,15 +40,19 @@ func (d *Dispatcher) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	due := d.lanes.Due(d.now())
 	if records > 0 || len(leased) > 0 {
-		d.markCareful()
+		d.careful = make(map[weir.RunID]bool, len(due))
+		for _, id := range due {
+			d.careful[id] = true
+		}
 	}
 	lost, err := d.appendLost(ctx, leased)
 	if err != nil {
 		return err
 	}
 	d.Logger.Info("caught up with the journal", "cursor", cp.Cursor, "head", head,
-		"records", records, "changes", changes, "due", d.lanes.CountDue(d.now()), "lost", lost)
+		"records", records, "changes", changes, "due", len(due), "lost", lost)
 	return nil
 }
 
@@ -105,14 +109,6 @@ func (d *Dispatcher) catchUp(ctx context.Context, head weir.Seq) (records, chang
 			return 0, 0, err
 		}
 	}
-}
-
-// markCareful remembers the runs that are due now: one of them may have killed
-// the process, so until each was tried once a try starts only after its lease
-// is flushed, and counts.
-func (d *Dispatcher) markCareful() {
-	d.careful = make(map[weir.RunID]bool)
-	d.lanes.EachDue(d.now(), func(id weir.RunID) { d.careful[id] = true })
 }
 
 // appendLost ends the tries that died with a process: each counts.

@@ -11,7 +11,7 @@ import (
 // lateHash is the key hash of the late group beside the open group with the
 // given one.
 func lateHash(h weir.Identity) weir.Identity {
-	return weir.Fingerprint('L', 0, 0, string(h[:]), "")
+	return weir.Fingerprint('L', 0, 0, string(h[:]))
 }
 
 // take gives an event to a trigger that it matches: a run at once, or a place
@@ -177,7 +177,7 @@ func (f *Fold) end(rec *weir.Record, live *liveGroup) {
 		At: rec.At, Shard: f.shard, Seq: rec.Seq,
 		Trigger: g.Trigger, Purpose: "end", Index: string(g.ID[:]),
 	}
-	f.makeRun(origin.RunID(), g.Project, name, nil, weir.Firing{
+	f.makeRun(birth{id: origin.RunID(), project: g.Project, pipeline: name, firing: weir.Firing{
 		Reason:     g.DueReason,
 		Trigger:    g.Trigger,
 		Revision:   g.Revision,
@@ -189,7 +189,7 @@ func (f *Fold) end(rec *weir.Record, live *liveGroup) {
 		Chunks:     g.Chunks,
 		Hops:       g.Hops,
 		Quiet:      g.Quiet,
-	})
+	}})
 }
 
 func (f *Fold) dirtyGroup(g *liveGroup) {

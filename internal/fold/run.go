@@ -16,7 +16,7 @@ func isOwn(e *weir.Event) bool { return strings.HasPrefix(e.Type, "weir.") }
 // fireAtOnce makes the run of a trigger that keeps no groups.
 func (f *Fold) fireAtOnce(rec *weir.Record, t *trigger.Compiled) {
 	origin := weir.Origin{At: rec.At, Shard: f.shard, Seq: rec.Seq, Trigger: t.Def.Name, Purpose: "match"}
-	f.makeRun(origin.RunID(), rec.Project, t.Def.Run, rec, weir.Firing{
+	f.makeRun(birth{id: origin.RunID(), project: rec.Project, pipeline: t.Def.Run, event: rec, firing: weir.Firing{
 		Reason:     weir.Matched,
 		Trigger:    t.Def.Name,
 		Revision:   t.Revision,
@@ -25,29 +25,38 @@ func (f *Fold) fireAtOnce(rec *weir.Record, t *trigger.Compiled) {
 		Members:    []weir.Member{{Time: rec.Event.TimeOr(rec.At), Seq: rec.Seq}},
 		Hops:       rec.Event.Hops,
 		Quiet:      isOwn(rec.Event),
-	})
+	}})
+}
+
+// birth is what a run is made from.
+type birth struct {
+	id       weir.RunID
+	project  weir.ProjectID
+	pipeline string
+	event    *weir.Record // the batch's only event; nil where a group made the run
+	firing   weir.Firing
 }
 
 // makeRun puts a pending run in its lane, due at once.
-func (f *Fold) makeRun(id weir.RunID, project weir.ProjectID, name string, event *weir.Record, firing weir.Firing) {
+func (f *Fold) makeRun(b birth) {
 	run := &weir.Run{
-		ID:       id,
-		Project:  project,
+		ID:       b.id,
+		Project:  b.project,
 		State:    weir.RunPending,
-		Pipeline: name,
-		Lane:     weir.Lane{Project: project, Pipeline: name},
-		Due:      firing.Made,
+		Pipeline: b.pipeline,
+		Lane:     weir.Lane{Project: b.project, Pipeline: b.pipeline},
+		Due:      b.firing.Made,
+		Firing:   b.firing,
 	}
-	if p := f.scope(project).pipelines[name]; p != nil {
-		firing.PipeRev = p.revision
+	if p := f.scope(b.project).pipelines[b.pipeline]; p != nil {
+		run.Firing.PipeRev = p.revision
 		run.Lane.Origin = p.origin
 		if p.per != nil {
-			run.Lane.Key = p.per.Key(event, firing.Key)
+			run.Lane.Key = p.per.Key(b.event, b.firing.Key)
 		}
 	}
-	run.Firing = firing
-	r := &liveRun{id: id, run: run, event: event}
-	f.runs[id] = r
+	r := &liveRun{id: b.id, run: run, event: b.event}
+	f.runs[b.id] = r
 	f.touch(r, 0)
 }
 

@@ -207,3 +207,16 @@ func (s *Set) WaitingCount() int { return len(s.waiting) }
 
 // RunningCount returns how many runs are being tried.
 func (s *Set) RunningCount() int { return len(s.running) }
+
+// Due returns the waiting runs that are due, in no order, whatever their gates
+// say. It looks at all that wait: for a restart, not for each pass.
+func (s *Set) Due(now weir.Time) []weir.RunID {
+	var due []weir.RunID
+	for id, i := range s.waiting {
+		at := s.slots.items[i]
+		if s.lanes.items[at.lane].runs[at.pos].due <= now {
+			due = append(due, id)
+		}
+	}
+	return due
+}

@@ -1,0 +1,191 @@
+package expr
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/cost"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/interpreter"
+)
+
+// CostLimit is the budget of one evaluation, and of the estimate at compile
+// time, in CEL's cost units: about one per operation, and one per ten bytes of
+// text looked through.
+const CostLimit = 1_000_000
+
+// Program is a compiled expression. It may be used by several goroutines at
+// once, each with its own Vars.
+type Program struct {
+	source   string
+	program  cel.Program
+	accesses map[int64]access // by the id of the node that may fail
+	equals   []Equality
+	secrets  []string
+	uses     map[string]bool
+}
+
+// Compile checks an expression and plans it. The error is a *CompileError.
+func Compile(source string, scope Scope) (*Program, error) {
+	env, err := scope.env()
+	if err != nil {
+		return nil, fmt.Errorf("make environment: %w", err)
+	}
+	checked, err := check(env, source, scope)
+	if err != nil {
+		return nil, err
+	}
+	return plan(env, source, checked)
+}
+
+// CompileCondition is Compile for an expression that is asked for a bool, and
+// refuses one that can never be one.
+func CompileCondition(source string, scope Scope) (*Program, error) {
+	env, err := scope.env()
+	if err != nil {
+		return nil, fmt.Errorf("make environment: %w", err)
+	}
+	checked, err := check(env, source, scope)
+	if err != nil {
+		return nil, err
+	}
+	if t := checked.OutputType(); !t.IsExactType(cel.BoolType) && !t.IsExactType(cel.DynType) {
+		return nil, compileError(source, 1, 0, fmt.Sprintf("is of type %s, and a condition is true or false", cel.FormatCELType(t)))
+	}
+	return plan(env, source, checked)
+}
+
+func plan(env *cel.Env, source string, checked *cel.Ast) (*Program, error) {
+	root := checked.NativeRep().Expr()
+	p := &Program{source: source, accesses: accesses(root), equals: equalities(root), uses: idents(root)}
+	var err error
+	if p.secrets, err = secretNames(source, checked.NativeRep()); err != nil {
+		return nil, err
+	}
+	limit, err := budget(env, source, checked)
+	if err != nil {
+		return nil, err
+	}
+	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
+	if limit {
+		opts = append(opts, cel.CostLimit(CostLimit))
+	}
+	if p.program, err = env.Program(checked, opts...); err != nil {
+		return nil, compileError(source, 1, 0, err.Error())
+	}
+	return p, nil
+}
+
+// Source returns the text that was compiled.
+func (p *Program) Source() string { return p.source }
+
+// Uses reports whether the expression names a variable.
+func (p *Program) Uses(name string) bool { return p.uses[name] }
+
+// Secrets returns the names of the secrets that the expression uses, sorted.
+func (p *Program) Secrets() []string { return p.secrets }
+
+// Bool evaluates a condition. Errors are *MissingField, ErrCost, ErrSeveral or
+// *EvalError; Reason tells them apart.
+func (p *Program) Bool(v *Vars) (bool, error) {
+	out, err := p.eval(v)
+	if err != nil {
+		return false, err
+	}
+	b, ok := out.(types.Bool)
+	if !ok {
+		return false, &EvalError{Err: fmt.Errorf("%s is of type %s, and a condition is true or false", p.source, typeName(out))}
+	}
+	return bool(b), nil
+}
+
+// Value evaluates the expression to a Go value: nil, bool, int64, uint64,
+// float64, string, []byte, time.Time, time.Duration, []any or map[string]any. Errors
+// are those of Bool.
+func (p *Program) Value(v *Vars) (any, error) {
+	out, err := p.eval(v)
+	if err != nil {
+		return nil, err
+	}
+	return native(out)
+}
+
+func (p *Program) eval(v *Vars) (ref.Val, error) {
+	out, _, err := p.program.Eval(v)
+	if err != nil {
+		return nil, p.explain(err, v)
+	}
+	if _, ok := out.(absent); ok {
+		return nil, &MissingField{Name: p.source}
+	}
+	return out, nil
+}
+
+// explain turns CEL's error into one of this package's.
+func (p *Program) explain(err error, v *Vars) error {
+	if missing, ok := errors.AsType[*MissingField](err); ok {
+		return missing
+	}
+	if errors.Is(err, error(ErrSeveral)) {
+		return ErrSeveral
+	}
+	if stop, ok := errors.AsType[interpreter.EvalCancelledError](err); ok && stop.Cause == interpreter.CostLimitExceeded {
+		return ErrCost
+	}
+	failed, ok := errors.AsType[*types.Err](err)
+	if !ok {
+		return &EvalError{Err: err}
+	}
+	at, known := p.accesses[failed.NodeID()]
+	// CEL's own error of a lookup cannot be named from here. It is the only one
+	// under a lookup's node that says itself what it is.
+	if _, lookup := failed.Unwrap().(interface{ Is(error) bool }); known && lookup {
+		return &MissingField{Name: at.missing(v)}
+	}
+	return &EvalError{Err: failed.Unwrap()}
+}
+
+func typeName(v ref.Val) string { return v.Type().TypeName() }
+
+// budget estimates what an evaluation may cost. It refuses what is too much for
+// data of common size, and reports whether data of the greatest size needs the
+// counting of cost at run time.
+func budget(env *cel.Env, source string, checked *cel.Ast) (limit bool, err error) {
+	common, err := env.EstimateCost(checked, sizes{text: 4 << 10, items: 100})
+	if err != nil {
+		return false, compileError(source, 1, 0, err.Error())
+	}
+	if common.Max > CostLimit {
+		return false, compileError(source, 1, 0, "costs too much: "+
+			"with lists of 100 elements it may take more than a million operations")
+	}
+	worst, err := env.EstimateCost(checked, sizes{text: 16 << 20, items: 8 << 20})
+	return err != nil || worst.Max > CostLimit, nil
+}
+
+// sizes is what an estimate assumes of data.
+type sizes struct{ text, items uint64 }
+
+// EstimateSize gives the size of what comes from outside.
+func (s sizes) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
+	if n.ComputedSize() != nil || len(n.Path()) == 0 {
+		return nil
+	}
+	size := s.text
+	if k := n.Type().Kind(); k == types.ListKind || k == types.MapKind {
+		size = s.items
+	}
+	if n.Type().Kind() == types.DynKind {
+		size = max(s.text, s.items)
+	}
+	est := cost.RangedSizeEstimate(0, min(size, math.MaxInt64))
+	return &est
+}
+
+// EstimateCallCost leaves calls to CEL's own estimates.
+func (sizes) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {
+	return nil
+}

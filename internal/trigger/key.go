@@ -1,0 +1,82 @@
+package trigger
+
+import (
+	"fmt"
+	"time"
+
+	"weir"
+	"weir/internal/expr"
+)
+
+// keyOf returns the key of the event at hand as canonical JSON, in which values
+// of different kinds differ: 1, 1.0 and "1" are three keys.
+func (r *Result) keyOf(c *Compiled) (string, error) {
+	if len(c.key) == 0 {
+		return "{}", nil
+	}
+	b := append(r.key[:0], '{')
+	for i, part := range c.key {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		value, err := part.of.Value(&r.vars)
+		if err != nil {
+			return "", err
+		}
+		b = append(b, '"')
+		b = append(b, part.name...)
+		b = append(b, '"', ':')
+		if b, err = appendPart(b, value); err != nil {
+			return "", fmt.Errorf("group_by.%s: %w", part.name, err)
+		}
+	}
+	r.key = append(b, '}')
+	return string(r.key), nil
+}
+
+func appendPart(b []byte, value any) ([]byte, error) {
+	switch value.(type) {
+	case []any, map[string]any, []byte:
+		return nil, errNoScalar
+	case time.Time, time.Duration:
+		return nil, errNoScalar
+	}
+	text, err := expr.Text(value)
+	return append(b, text...), err
+}
+
+// Hash returns the identity of an open group: project, trigger, shape and key.
+func (c *Compiled) Hash(project weir.ProjectID, key string) weir.Identity {
+	return weir.Fingerprint('k', project, 0, c.Def.Name+"\x00"+string(c.shape[:]), key)
+}
+
+// Per is a compiled concurrency key.
+type Per struct {
+	program *expr.Program
+}
+
+// CompilePer reads the `per` of a concurrency limit. The error is an
+// *expr.CompileError.
+func CompilePer(source string) (*Per, error) {
+	program, err := expr.Compile(source, expr.ScopeKey)
+	if err != nil {
+		return nil, fmt.Errorf("compile per: %w", err)
+	}
+	return &Per{program: program}, nil
+}
+
+// Key returns the canonical text of a run's concurrency key. groupKey is the
+// JSON of the group's key, "" where the trigger has no groups; events is the
+// batch as far as it is at hand.
+func (p *Per) Key(groupKey string, events []*weir.Record) (string, error) {
+	v := expr.Vars{Events: events}
+	if groupKey != "" {
+		v.Group = expr.Fields{"key": expr.JSON(groupKey)}
+	}
+	value, err := p.program.Value(&v)
+	if err != nil {
+		return "", err
+	}
+	text, err := expr.Text(value)
+	return string(text), err
+}

@@ -16,6 +16,7 @@ import (
 type Compiled struct {
 	Def      weir.Trigger
 	Revision uint64 // of the definition
+	Grouped  bool   // it keeps groups; otherwise it fires at each match
 
 	shape  weir.Identity
 	tests  []expr.Criterion // the criteria of match and fire, each once
@@ -35,7 +36,7 @@ type keyPart struct {
 // expression does not compile, its *expr.CompileError or *timex.SyntaxError is
 // in the chain.
 func Compile(def *weir.Trigger, revision uint64) (*Compiled, error) {
-	c := &Compiled{Def: *def, Revision: revision}
+	c := &Compiled{Def: *def, Revision: revision, Grouped: def.Grouped()}
 	if err := c.compile(); err != nil {
 		err.Field = "triggers." + def.Name + "." + err.Field
 		return nil, err
@@ -122,7 +123,7 @@ func (c *Compiled) compileKey() *weir.Error {
 
 func (c *Compiled) compileExpire() *weir.Error {
 	if c.Def.Expire == "" {
-		if c.Def.Grouped() {
+		if c.Grouped {
 			return weir.E("", weir.Invalid, "a trigger with groups needs expire, such as opened + 1h").WithField("expire")
 		}
 		return nil

@@ -65,18 +65,22 @@ func CompilePer(source string) (*Per, error) {
 	return &Per{program: program}, nil
 }
 
-// Key returns the canonical text of a run's concurrency key. groupKey is the
-// JSON of the group's key, "" where the trigger has no groups; events is the
-// batch as far as it is at hand.
-func (p *Per) Key(groupKey string, events []*weir.Record) (string, error) {
-	v := expr.Vars{Events: events}
+// Key returns the canonical text of a run's concurrency key. event is the
+// batch's only event, nil where a group made the run; groupKey is the JSON of
+// the group's key, "" where there is none. It returns "" where the expression
+// fails: such runs share one key.
+func (p *Per) Key(event *weir.Record, groupKey string) string {
+	v := expr.Vars{Event: event}
 	if groupKey != "" {
 		v.Group = expr.Fields{"key": expr.JSON(groupKey)}
 	}
 	value, err := p.program.Value(&v)
 	if err != nil {
-		return "", err
+		return ""
 	}
 	text, err := expr.Text(value)
-	return string(text), err
+	if err != nil {
+		return ""
+	}
+	return string(text)
 }

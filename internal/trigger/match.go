@@ -11,14 +11,16 @@ import (
 
 // Set is the triggers of one project at one revision. It never changes.
 type Set struct {
+	project  weir.ProjectID
 	triggers []*Compiled // sorted by name
 	index    *expr.Index
 	tests    int // most tests of a trigger
 }
 
-// NewSet makes a set of compiled triggers, which may be in other sets too.
-func NewSet(triggers []*Compiled) *Set {
-	s := &Set{triggers: slices.Clone(triggers)}
+// NewSet makes a set of a project's compiled triggers, which may be in other
+// sets too.
+func NewSet(project weir.ProjectID, triggers []*Compiled) *Set {
+	s := &Set{project: project, triggers: slices.Clone(triggers)}
 	slices.SortFunc(s.triggers, func(a, b *Compiled) int { return strings.Compare(a.Def.Name, b.Def.Name) })
 	var entries []expr.Entry
 	for i, c := range s.triggers {
@@ -50,8 +52,9 @@ type Miss struct {
 	Err     error  // for explaining
 }
 
-// Result is what a set makes of one event, by name of the trigger. It is
-// overwritten, memory and all, when it is used again.
+// Result is what sets make of events: for one event after another, by name of
+// the trigger. Reset makes its memory free for the next events, so nothing in
+// it may be kept beyond that but what Key and Trigger refer to.
 type Result struct {
 	Matches []Match
 	Misses  []Miss
@@ -72,21 +75,24 @@ const (
 	holdsNot
 )
 
-// Match offers an event to all triggers. It never panics: what would is a Miss.
+// Reset empties the result.
+func (r *Result) Reset() { r.Matches, r.Misses, r.meets = r.Matches[:0], r.Misses[:0], r.meets[:0] }
+
+// Match offers an event to all triggers and adds what they make of it. It never
+// panics: what would is a Miss.
 func (s *Set) Match(rec *weir.Record, into *Result) {
-	into.Matches, into.Misses, into.meets = into.Matches[:0], into.Misses[:0], into.meets[:0]
 	into.vars.Reset(rec)
 	into.selected = s.index.Select(&into.vars, into.selected[:0])
 	if cap(into.outcomes) < s.tests {
 		into.outcomes = make([]outcome, s.tests)
 	}
 	for _, n := range into.selected {
-		into.offer(s.triggers[n], rec)
+		into.offer(s.project, s.triggers[n])
 	}
 }
 
 // offer decides about one trigger.
-func (r *Result) offer(c *Compiled, rec *weir.Record) {
+func (r *Result) offer(project weir.ProjectID, c *Compiled) {
 	matches, misses := len(r.Matches), len(r.Misses)
 	defer func() {
 		if p := recover(); p != nil {
@@ -110,7 +116,7 @@ func (r *Result) offer(c *Compiled, rec *weir.Record) {
 		}
 	}
 	r.Matches = append(r.Matches, Match{
-		Trigger: c, Key: key, Hash: c.Hash(rec.Project, key), Meets: r.meets[from:len(r.meets):len(r.meets)],
+		Trigger: c, Key: key, Hash: c.Hash(project, key), Meets: r.meets[from:len(r.meets):len(r.meets)],
 	})
 }
 

@@ -1,0 +1,297 @@
+package project
+
+import (
+	"slices"
+
+	"weir"
+	"weir/internal/expr"
+	"weir/internal/timex"
+)
+
+const (
+	maxCriteria  = 1000
+	maxKeyParts  = 16
+	maxGroupSize = 1_000_000
+)
+
+var (
+	triggerKeys = keys{
+		of:      "a trigger",
+		known:   []string{"match", "group_by", "fire", "expire", "late", "skew", "max_events", "run", "on_expire"},
+		later:   []string{"unless", "delay", "cooldown"},
+		example: "{match: {type: order.*}, run: notify}",
+	}
+	matchKeys = keys{
+		of:      "a criterion of match",
+		known:   []string{"type", "where"},
+		later:   []string{"key", "at"},
+		example: "{type: order.*}",
+	}
+	fireKeys = keys{
+		of:      "a criterion of fire",
+		known:   []string{"type", "where", "count"},
+		later:   []string{"within", "distinct", "at"},
+		example: "{type: order.*, count: 5}",
+	}
+	maxEventsKeys = keys{
+		of:      "max_events",
+		known:   []string{"limit", "then"},
+		example: "{limit: 10000, then: fire}",
+	}
+)
+
+// triggerReader reads one trigger. Its nodes are nil where the trigger does not
+// have the key.
+type triggerReader struct {
+	*reader
+	trigger weir.Trigger
+	key     *node
+	at      map[string]*node // key -> value
+	never   bool
+}
+
+func (r *reader) trigger(text string, n *node) {
+	t := triggerReader{reader: r, trigger: weir.Trigger{Name: text}, key: r.set.places[name{weir.KindTrigger, text}].node}
+	t.at = map[string]*node{}
+	before := len(r.problems)
+	for key, value := range r.entries(n, triggerKeys) {
+		t.at[key.text] = value
+		t.read(key.text, value)
+	}
+	if len(r.problems) > before {
+		return
+	}
+	t.check()
+	r.set.Triggers = append(r.set.Triggers, t.trigger)
+}
+
+func (t *triggerReader) read(key string, n *node) {
+	switch key {
+	case "match":
+		t.trigger.Match = t.criteria(n, matchKeys)
+		if n.kind == list && len(n.items) == 0 {
+			t.fail(n, "such as {type: order.*}", "match has no criterion")
+		}
+	case "group_by":
+		t.trigger.GroupBy = t.groupBy(n)
+	case "fire":
+		t.trigger.Fire = t.fire(n)
+	case "expire":
+		t.trigger.Expire = t.expire(n)
+	case "late":
+		t.choice(n, []string{"join"}, []string{"fire", "drop"})
+	case "skew":
+		t.skew(n)
+	case "max_events":
+		t.trigger.MaxEvents = t.maxEvents(n)
+	case "run", "on_expire":
+		// They are read when the rest is known.
+	}
+}
+
+// criteria reads a list of criteria or one alone. The result is not nil.
+func (r *reader) criteria(n *node, k keys) []weir.Criterion {
+	out := []weir.Criterion{}
+	if n.kind != list && n.kind != mapping {
+		r.wrong(n, "a list of criteria", "["+k.example+"]")
+		return out
+	}
+	for i, item := range oneOrMore(n) {
+		if i == maxCriteria {
+			r.fail(item, "", "more than %d criteria", maxCriteria)
+			break
+		}
+		out = append(out, r.criterion(item, k))
+	}
+	return out
+}
+
+func (r *reader) criterion(n *node, k keys) weir.Criterion {
+	var c weir.Criterion
+	for key, value := range r.entries(n, k) {
+		switch key.text {
+		case "type":
+			c.Types = r.types(value)
+		case "where":
+			c.Where = r.condition(value, expr.ScopeEvent, "data.amount > 100")
+		case "count":
+			c.Count = r.whole(value, 1, maxGroupSize)
+		}
+	}
+	return c
+}
+
+// types reads one glob or a list of them. The result is nil only where one was
+// refused.
+func (r *reader) types(n *node) []string {
+	out := []string{}
+	if n.kind == mapping {
+		r.wrong(n, "a type or a list of types", `[order.*, "!order.test"]`)
+		return nil
+	}
+	for _, item := range oneOrMore(n) {
+		glob := r.words(item, "order.*")
+		if glob == "" {
+			return nil
+		}
+		if _, err := expr.CompileGlobs([]string{glob}); err != nil {
+			r.wrongCode(item, err)
+		}
+		out = append(out, glob)
+	}
+	return out
+}
+
+func (t *triggerReader) fire(n *node) []weir.Criterion {
+	if n.kind == mapping {
+		for _, f := range n.fields {
+			if f.key.text == "sequence" {
+				t.notBuilt(f.key, "sequence")
+				return nil
+			}
+		}
+	}
+	return t.criteria(n, fireKeys)
+}
+
+// groupBy reads the parts of the key, in their order.
+func (t *triggerReader) groupBy(n *node) []weir.KeyPart {
+	if !t.isMapping(n, "group_by", "{order: data.order_id}") {
+		return nil
+	}
+	if len(n.fields) == 0 {
+		t.fail(n, "such as {order: data.order_id}", "group_by is empty: leave it out for one group of all events")
+	}
+	if len(n.fields) > maxKeyParts {
+		t.fail(n, "", "group_by has %d parts, and %d are the most", len(n.fields), maxKeyParts)
+		return nil
+	}
+	var out []weir.KeyPart
+	for _, f := range n.fields {
+		if !validName(f.key.text) {
+			t.fail(f.key, "use a-z, 0-9, _ and -, beginning with a letter, 63 at most", "%q is no name for a part of a key", clip(f.key.text))
+		}
+		if f.value.kind == mapping {
+			t.notBuilt(f.value, "a part of group_by with of and bucket")
+			continue
+		}
+		out = append(out, weir.KeyPart{Name: f.key.text, Of: t.expression(f.value, expr.ScopeEvent, "data.order_id")})
+	}
+	return out
+}
+
+func (t *triggerReader) expire(n *node) string {
+	text := t.code(n, "last + 1h")
+	if t.never = text == "never"; t.never || text == "" {
+		return text
+	}
+	if _, err := timex.Parse(text); err != nil {
+		t.wrongCode(n, err)
+	}
+	return text
+}
+
+func (t *triggerReader) skew(n *node) {
+	if n.isText() && n.text == "any" {
+		t.notBuilt(n, "skew: any")
+		return
+	}
+	d := t.duration(n, maxWait)
+	if d != 0 && weir.Time(d.Std().Microseconds()) != weir.DefaultSkew {
+		t.notBuilt(n, "a skew other than 5m")
+	}
+}
+
+func (t *triggerReader) maxEvents(n *node) int {
+	limit := 0
+	for key, value := range t.entries(n, maxEventsKeys) {
+		switch key.text {
+		case "limit":
+			limit = t.whole(value, 1, maxGroupSize)
+		case "then":
+			t.choice(value, []string{"fire"}, []string{"drop_oldest", "close"})
+		}
+	}
+	return limit
+}
+
+// check applies the rules between keys, once each of them is good.
+func (t *triggerReader) check() {
+	match, fire := t.at["match"], t.at["fire"]
+	if match == nil && len(t.trigger.Fire) == 0 {
+		t.fail(t.key, "such as match: {type: order.*}", "the trigger %q has no match", t.trigger.Name)
+	}
+	if match == nil {
+		t.trigger.Match = slices.Clone(t.trigger.Fire)
+		for i := range t.trigger.Match {
+			t.trigger.Match[i].Count = 0
+		}
+	}
+	if t.at["group_by"] == nil && fire == nil {
+		t.checkWithoutGroups()
+	} else {
+		t.checkGroups()
+	}
+	t.pipelines()
+}
+
+func (t *triggerReader) checkWithoutGroups() {
+	for _, key := range []string{"expire", "late", "max_events", "on_expire"} {
+		if n := t.at[key]; n != nil {
+			t.fail(n, "add group_by or fire, or leave it out", "%s is for groups, and each match of this trigger fires at once", key)
+		}
+	}
+}
+
+func (t *triggerReader) checkGroups() {
+	switch expire, limit := t.at["expire"], t.at["max_events"]; {
+	case expire == nil:
+		t.fail(t.key, "such as expire: last + 1h", "the trigger %q keeps groups and does not say when they expire", t.trigger.Name)
+	case t.never && limit == nil:
+		t.fail(expire, "such as max_events: {limit: 10000, then: fire}", "expire: never needs max_events, or groups stay for ever")
+	}
+	most := t.trigger.MaxEvents
+	if most == 0 {
+		most = weir.DefaultMaxEvents
+	}
+	for i := range t.trigger.Fire {
+		if c := &t.trigger.Fire[i]; c.Need() > most {
+			t.fail(t.at["fire"], "raise it with max_events: {limit: …}", "a count of %d is never reached: the group is full at %d events", c.Count, most)
+		}
+	}
+	if t.at["fire"] == nil && t.at["run"] != nil {
+		t.warn(t.at["run"], "name it in on_expire", "never run: without fire a group only expires")
+	}
+}
+
+// pipelines reads run and on_expire: the name of a pipeline, or steps that
+// become one.
+func (t *triggerReader) pipelines() {
+	firstFires := t.trigger.Fire != nil && len(t.trigger.Fire) == 0
+	grouped := t.at["group_by"] != nil || t.at["fire"] != nil
+	t.trigger.Run = t.pipelineOf("run", grouped && !firstFires)
+	t.trigger.OnExpire = t.pipelineOf("on_expire", grouped)
+}
+
+func (t *triggerReader) pipelineOf(key string, many bool) string {
+	n := t.at[key]
+	if n == nil {
+		return ""
+	}
+	if n.kind == list {
+		text := t.trigger.Name + "." + key
+		t.set.Pipelines = append(t.set.Pipelines, t.inline(text, n))
+		t.set.runs = append(t.set.runs, runRef{place{t.reader, n}, t.trigger.Name, text, many})
+		return text
+	}
+	text := t.words(n, "notify, or [{log: {message: hello}}]")
+	if text == "" {
+		return ""
+	}
+	if !validName(text) {
+		t.fail(n, "name a pipeline, or write its steps as a list", "%q is no name of a pipeline", clip(text))
+		return ""
+	}
+	t.set.runs = append(t.set.runs, runRef{place{t.reader, n}, t.trigger.Name, text, many})
+	return text
+}

@@ -1,0 +1,75 @@
+package httpcall
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"weir/internal/pipeline"
+)
+
+// Options says how a caller reaches out.
+type Options struct {
+	Allow     []netip.Prefix                        // networks that may be called although they are not public
+	Proxy     func(*http.Request) (*url.URL, error) // nil: none, whatever the environment says
+	UserAgent string                                // "": Weir
+}
+
+// Caller makes the requests of all http steps of a node. It keeps connections
+// open between them.
+type Caller struct {
+	client    *http.Client
+	userAgent string
+}
+
+const (
+	dialTimeout   = 10 * time.Second
+	idleTimeout   = 90 * time.Second
+	idlePerOrigin = 64
+	idleInAll     = 512
+	maxRedirects  = 5
+	maxHeader     = 64 << 10 // bytes of an answer's header
+)
+
+// NewCaller returns a caller that reaches what its guard allows.
+func NewCaller(o Options) *Caller {
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, Control: NewGuard(o.Allow).control}
+	if o.UserAgent == "" {
+		o.UserAgent = "Weir"
+	}
+	return &Caller{userAgent: o.UserAgent, client: &http.Client{
+		CheckRedirect: follow,
+		Transport: &http.Transport{
+			Proxy:                  o.Proxy,
+			DialContext:            dialer.DialContext,
+			ForceAttemptHTTP2:      true,
+			TLSHandshakeTimeout:    dialTimeout,
+			IdleConnTimeout:        idleTimeout,
+			MaxIdleConnsPerHost:    idlePerOrigin,
+			MaxIdleConns:           idleInAll,
+			MaxResponseHeaderBytes: maxHeader,
+		},
+	}}
+}
+
+// Close closes the connections that are idle.
+func (c *Caller) Close() { c.client.CloseIdleConnections() }
+
+// follow follows redirects of GET only, never from https to http; the dialer
+// checks each address. What the pipeline's author wrote into headers is for the
+// origin that was written beside it, and goes to no other.
+func follow(req *http.Request, via []*http.Request) error {
+	first := via[0]
+	downgrade := via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https"
+	to := pipeline.OriginOf(req.URL)
+	if first.Method != http.MethodGet || len(via) > maxRedirects || to == "" || downgrade {
+		return http.ErrUseLastResponse
+	}
+	if to != pipeline.OriginOf(first.URL) {
+		req.Header = http.Header{"User-Agent": first.Header["User-Agent"]}
+		req.URL.User = nil
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package step
+
+import (
+	"strconv"
+
+	"weir"
+	"weir/internal/expr"
+	"weir/internal/pipeline"
+)
+
+// Input is what a step acts on. The step changes nothing of it but the log.
+type Input struct {
+	Run    *weir.Run
+	Index  int            // place of the step in its pipeline, from 0
+	Events []*weir.Record // the batch, in order
+	Scope  Scope
+	Log    *Log
+	Limits Limits
+}
+
+// Scope is what expressions see besides the batch.
+type Scope struct {
+	Group  expr.Fields
+	Run    expr.Fields
+	Result []byte // JSON: the newest output of the steps before; nil: none
+	Secret func(name string) (string, error)
+}
+
+// Limits bounds what a step keeps.
+type Limits struct {
+	Output int // bytes of an answer
+	Data   int // bytes of an emitted event's data
+}
+
+// DefaultLimits returns the limits of a server whose configuration says
+// nothing: 256 KiB of output, 1 MiB of data.
+func DefaultLimits() Limits { return Limits{Output: 256 << 10, Data: 1 << 20} }
+
+// Vars returns what an expression about the whole batch sees.
+func (in *Input) Vars() *expr.Vars {
+	v := in.VarsOf(nil)
+	v.Events = in.Events
+	return v
+}
+
+// VarsOf returns what an expression about one event of the batch sees.
+func (in *Input) VarsOf(event *weir.Record) *expr.Vars {
+	v := &expr.Vars{
+		Event:  event,
+		Group:  in.Scope.Group,
+		Run:    in.Scope.Run,
+		Result: in.Scope.Result,
+		Secret: in.Scope.Secret,
+	}
+	if event != nil {
+		v.Events = []*weir.Record{event}
+	}
+	return v
+}
+
+// Outcome is what became of a step.
+type Outcome struct {
+	Failure *Failure       // nil: it did what it should
+	Events  []*weir.Record // what a transform step makes of the batch
+	Output  []byte         // JSON for ${result} of the steps after it; nil: none
+	Emitted []*weir.Event
+	Detail  string // one line for people: "POST https://x.example/y 503"
+}
+
+// Failure is why a step did not do what it should.
+type Failure struct {
+	pipeline.Failure
+	Message string // one line for people
+}
+
+// Final returns the outcome of a failure that trying again does not mend.
+func Final(message string) Outcome {
+	return Outcome{Failure: &Failure{Failure: pipeline.Failure{Final: true}, Message: message}}
+}
+
+// Unrendered returns what a step answers when an expression in one of its
+// fields fails: a final failure that names the field, or an error where only
+// something that the expression asked for, such as a secret, was out of reach.
+func Unrendered(field string, err error) (Outcome, error) {
+	switch weir.CodeOf(err) {
+	case weir.Unavailable, weir.DiskFull, weir.Limited, weir.Behind:
+		return Outcome{}, err
+	}
+	return Final(field + ": " + err.Error()), nil
+}
+
+// Key returns the key under which a step's effect is known outside. It is the
+// same over all tries of the run, redriven ones too.
+func Key(run weir.RunID, index int) string { return run.String() + "." + strconv.Itoa(index) }

@@ -1,0 +1,119 @@
+package work
+
+import (
+	"context"
+	"time"
+
+	"weir"
+)
+
+// tryQuickOnes tries quick runs, a slice of them at a time, until the loop is
+// closed.
+func (l *Loop) tryQuickOnes(writes context.Context) {
+	var t try
+	for leases := l.takeQuick(); len(leases) > 0; leases = l.takeQuick() {
+		batches := make([]weir.Batch, len(leases))
+		ended := make([]weir.Finish, len(leases))
+		for i := range leases {
+			t = try{lease: &leases[i], began: time.Now()}
+			end := l.attempt(writes, &t)
+			batches[i] = t.batch(end, l.Node, time.Now())
+			ended[i] = weir.Finish{Run: leases[i].Run.ID, Verdict: end.verdict}
+		}
+		durable := l.settle(writes, batches)
+		l.releaseQuick(len(leases))
+		if durable {
+			l.Dispatcher.Finish(ended)
+		}
+	}
+}
+
+// trySlow tries one run whose steps wait for the outside.
+func (l *Loop) trySlow(h begun, writes context.Context) {
+	t := try{lease: &h.lease, began: time.Now(), origin: h.lease.Run.Lane.Origin}
+	ctx := h.ctx
+	if bound := h.lease.Pipe.Timeout.Std(); bound > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, bound, errTooLong)
+		defer cancel()
+	}
+	end := l.attempt(ctx, &t)
+	durable := l.settle(writes, []weir.Batch{t.batch(end, l.Node, time.Now())})
+	l.release(h.lease.Run.ID)
+	if durable {
+		l.Dispatcher.Finish([]weir.Finish{{Run: h.lease.Run.ID, Verdict: end.verdict}})
+	}
+}
+
+// settle appends the outcomes of tries, and the attempts of those that came
+// second as stale. It reports whether all that can be kept is durable.
+func (l *Loop) settle(ctx context.Context, batches []weir.Batch) bool {
+	receipts, err := l.append(ctx, batches)
+	if err != nil && ctx.Err() == nil {
+		return l.settleApart(ctx, batches, err)
+	}
+	if err != nil {
+		l.Logger.Error("outcomes of tries are lost: the journal took none until the end", "tries", len(batches), "err", err)
+		return false
+	}
+	var late []weir.Batch
+	for i, r := range receipts {
+		if r.Refused {
+			late = append(late, stale(batches[i]))
+		}
+	}
+	if len(late) == 0 {
+		return true
+	}
+	_, err = l.append(ctx, late)
+	if err != nil {
+		l.Logger.Warn("stale attempts are not kept", "tries", len(late), "err", err)
+	}
+	return true
+}
+
+// settleApart appends, one by one, batches that the journal refused together,
+// and those that it refuses alone in a bare form.
+func (l *Loop) settleApart(ctx context.Context, batches []weir.Batch, reason error) bool {
+	durable := true
+	for _, b := range batches {
+		if len(batches) > 1 {
+			durable = l.settle(ctx, []weir.Batch{b}) && durable
+			continue
+		}
+		l.Logger.Error("the journal cannot keep an outcome", "run", b.Records[0].Change.Run.String(), "err", reason)
+		if _, err := l.append(ctx, []weir.Batch{bare(b, reason)}); err != nil {
+			l.Logger.Error("nor that the run died of it", "run", b.Records[0].Change.Run.String(), "err", err)
+			durable = false
+		}
+	}
+	return durable
+}
+
+const (
+	firstPause = 50 * time.Millisecond
+	lastPause  = 5 * time.Second
+)
+
+// append appends batches, again and again where the journal is not able to for
+// a while, because what they tell has happened. It fails where repeating does
+// not help, or when ctx ends.
+func (l *Loop) append(ctx context.Context, batches []weir.Batch) ([]weir.Receipt, error) {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		receipts, err := l.Journal.Append(ctx, batches...)
+		switch weir.CodeOf(err) {
+		case "", weir.Invalid, weir.TooLarge:
+			return receipts, err
+		}
+		if pause == firstPause {
+			l.Logger.Warn("append outcomes: trying until it succeeds", "tries", len(batches), "err", err)
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, err
+		case <-timer.C:
+		}
+	}
+}

@@ -1,0 +1,259 @@
+package work
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"weir"
+	"weir/internal/expr"
+	"weir/internal/pipeline"
+	"weir/internal/step"
+)
+
+// try is one try of a run, as far as it has come.
+type try struct {
+	lease   *weir.Lease
+	began   time.Time
+	events  []*weir.Record     // the batch, as the transform steps have made it
+	steps   []weir.StepOutcome // of this try
+	result  []byte             // newest output of a step, of earlier tries too
+	emitted []*weir.Event
+	log     step.Log
+	mask    mask
+	origin  string // whose gate the run has passed
+	at      int    // the step that is being done
+}
+
+// ending says how a try ended.
+type ending struct {
+	kind    weir.ChangeKind
+	after   time.Duration
+	message string
+	verdict weir.Verdict
+}
+
+// heldPause is how long a run waits that was held for an origin which dispatch
+// does not know beforehand, so that no lane holds it back.
+const heldPause = time.Second
+
+// attempt does the steps that are not done yet. It does not fail: what goes
+// wrong is how the try ends.
+func (l *Loop) attempt(ctx context.Context, t *try) (end ending) {
+	defer func() {
+		if r := recover(); r != nil {
+			l.Logger.Error("a step panicked", "run", t.lease.Run.ID.String(), "step", t.at, "err", fmt.Sprint(r), "stack", string(debug.Stack()))
+			end = t.died("internal error in the step: the server's log says more")
+		}
+	}()
+	if t.lease.Pipe == nil {
+		if t.lease.Run.Pipeline != "" {
+			return t.died(fmt.Sprintf("there is no pipeline %q", t.lease.Run.Pipeline))
+		}
+		return ending{kind: weir.Succeeded}
+	}
+	prog := l.programs.of(t.lease)
+	if prog.err != nil {
+		return t.died(prog.err.Error())
+	}
+	if err := l.load(ctx, t); err != nil {
+		return l.failed(ctx, t, step.Outcome{}, fmt.Errorf("load the batch: %w", err))
+	}
+	t.log.Mask = t.mask.text
+	in := &step.Input{Run: &t.lease.Run, Log: &t.log, Limits: l.Limits, Scope: l.scope(ctx, t)}
+	for i := range prog.steps {
+		t.at = i
+		if pipeline.IsDone(t.lease.Run.Done, i) {
+			t.takeResult(i)
+			continue
+		}
+		in.Index, in.Events, in.Scope.Result = i, t.events, t.result
+		if end, stop := l.do(ctx, t, &prog.steps[i], in); stop {
+			return end
+		}
+	}
+	return ending{kind: weir.Succeeded}
+}
+
+// do does one step, and says whether the try ends with it.
+func (l *Loop) do(ctx context.Context, t *try, s *compiled, in *step.Input) (ending, bool) {
+	if ctx.Err() != nil {
+		return l.failed(ctx, t, step.Outcome{}, context.Cause(ctx)), true
+	}
+	if !l.enters(ctx, t, s, in) {
+		return t.held(ctx), true
+	}
+	began := time.Now()
+	out, err := s.Run(ctx, in)
+	record := weir.StepOutcome{
+		Index:    in.Index,
+		Kind:     s.kind,
+		Finished: s.acts && out.Failure == nil && err == nil,
+		Took:     time.Since(began),
+		Detail:   t.mask.text(out.Detail),
+		Output:   t.mask.json(out.Output),
+		Emitted:  len(out.Emitted),
+	}
+	t.steps = append(t.steps, record)
+	if out.Failure != nil || err != nil {
+		return l.failed(ctx, t, out, err), true
+	}
+	t.emitted = append(t.emitted, out.Emitted...)
+	if record.Output != nil {
+		t.result = record.Output
+	}
+	if !s.acts {
+		t.events = out.Events
+		return ending{kind: weir.Succeeded}, len(out.Events) == 0
+	}
+	return ending{}, false
+}
+
+// enters passes the gate of the step's origin, where it is another than the
+// run has passed.
+func (l *Loop) enters(ctx context.Context, t *try, s *compiled, in *step.Input) bool {
+	o, ok := s.Step.(originer)
+	if !ok {
+		return true
+	}
+	origin := o.Origin(in)
+	if origin == "" || origin == t.origin {
+		return true
+	}
+	t.origin = origin
+	return l.Dispatcher.Enter(ctx, t.lease.Run.ID, origin)
+}
+
+// held ends a try before a shut gate.
+func (t *try) held(ctx context.Context) ending {
+	if errors.Is(context.Cause(ctx), errCancelled) {
+		return ending{kind: weir.Stale}
+	}
+	done := append(t.steps[:len(t.steps):len(t.steps)], t.lease.Run.Done...)
+	if pipeline.Origin(t.lease.Pipe, done) == t.origin {
+		return ending{kind: weir.Held} // its lane now has the gate that is shut
+	}
+	return ending{kind: weir.Held, after: heldPause}
+}
+
+// failed ends a try whose step failed, or whose outcome nobody can tell.
+func (l *Loop) failed(ctx context.Context, t *try, out step.Outcome, err error) ending {
+	f := out.Failure
+	switch {
+	case f != nil:
+	case errors.Is(err, errCancelled):
+		return ending{kind: weir.Stale, message: t.fail(err.Error())}
+	case errors.Is(err, errStopping) && !t.lease.Pipe.Retry.None:
+		t.fail(err.Error())
+		return ending{kind: weir.Held}
+	case errors.Is(err, errTooLong):
+		f = &step.Failure{Message: fmt.Sprintf("the try took longer than %v", t.lease.Pipe.Timeout)}
+		f.Kind = pipeline.Timeout
+	default:
+		f = &step.Failure{Message: err.Error()}
+		f.Kind = pipeline.Lost
+	}
+	message := t.fail(f.Message)
+	d := pipeline.Decide(t.lease.Pipe.Retry, t.lease.Try, f.Failure, rand.Float64())
+	end := ending{kind: d.Kind, after: d.After, message: message}
+	if !f.Final && (f.Kind == pipeline.Connect || f.Kind == pipeline.Timeout) {
+		end.verdict = weir.Unreached
+	}
+	return end
+}
+
+// died ends a try that trying again does not mend.
+func (t *try) died(message string) ending {
+	return ending{kind: weir.Died, message: t.fail(message)}
+}
+
+// fail writes what went wrong into the outcome of the step at fault, which may
+// not have one yet, and returns it as one line that may be shown.
+func (t *try) fail(message string) string {
+	message = oneLine(t.mask.text(message))
+	if n := len(t.steps); n > 0 && t.steps[n-1].Index == t.at {
+		t.steps[n-1].Error = message
+	} else if t.lease.Pipe != nil && t.at < len(t.lease.Pipe.Steps) {
+		t.steps = append(t.steps, weir.StepOutcome{Index: t.at, Kind: t.lease.Pipe.Steps[t.at].Kind(), Error: message})
+	}
+	return message
+}
+
+// takeResult takes the output of a step that was done in an earlier try.
+func (t *try) takeResult(index int) {
+	for i := range t.lease.Run.Done {
+		if d := &t.lease.Run.Done[i]; d.Index == index && d.Output != nil {
+			t.result = d.Output
+		}
+	}
+}
+
+// load reads the batch where the lease came without it.
+func (l *Loop) load(ctx context.Context, t *try) error {
+	members := t.lease.Run.Firing.Members
+	t.events = t.lease.Events
+	if t.events != nil || len(members) == 0 {
+		return nil
+	}
+	members = sorted(members)
+	seqs := make([]weir.Seq, len(members))
+	for i, m := range members {
+		seqs[i] = m.Seq
+	}
+	records, err := l.Journal.Records(ctx, seqs)
+	if err != nil {
+		return err
+	}
+	t.events = make([]*weir.Record, 0, len(records))
+	for _, rec := range records {
+		if rec != nil && rec.Event != nil {
+			t.events = append(t.events, rec)
+		}
+	}
+	return nil
+}
+
+// scope is what expressions see of the run.
+func (l *Loop) scope(ctx context.Context, t *try) step.Scope {
+	run := &t.lease.Run
+	s := step.Scope{
+		Run: expr.Fields{
+			"id":       run.ID.String(),
+			"pipeline": run.Pipeline,
+			"trigger":  run.Firing.Trigger,
+			"reason":   run.Firing.Reason.String(),
+			"made":     run.Firing.Made,
+			"try":      t.lease.Try,
+			"error":    run.Error,
+		},
+		Group: expr.Fields{},
+		Secret: func(name string) (string, error) {
+			value, err := l.Secrets.Reveal(ctx, run.Project, name)
+			if err == nil {
+				t.mask.add(value)
+			}
+			return value, err
+		},
+	}
+	if run.Firing.Key != "" {
+		s.Group["id"] = run.Firing.Group.String()
+		s.Group["key"] = expr.JSON(run.Firing.Key)
+		s.Group["count"] = len(run.Firing.Members)
+	}
+	return s
+}
+
+const maxError = 1000 // bytes of a change's error
+
+// oneLine makes a text fit for a list.
+func oneLine(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) > maxError {
+		s = strings.ToValidUTF8(s[:maxError], "") + "…"
+	}
+	return s
+}

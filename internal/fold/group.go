@@ -19,7 +19,7 @@ func lateHash(h weir.Identity) weir.Identity {
 func (f *Fold) take(rec *weir.Record, m *trigger.Match) {
 	name := m.Trigger.Def.Name
 	f.count(rec.Project, name, "matched")
-	if !m.Trigger.Grouped {
+	if !m.Trigger.Def.Grouped() {
 		f.fireAtOnce(rec, m.Trigger)
 		return
 	}

@@ -53,7 +53,7 @@ func (f *Fold) Plan(records []*weir.Record) (n int, needs Needs) {
 
 func (f *Fold) needGroups(needs *Needs, matches []trigger.Match) {
 	for i := range matches {
-		if !matches[i].Trigger.Grouped {
+		if !matches[i].Trigger.Def.Grouped() {
 			continue
 		}
 		for _, hash := range [2]weir.Identity{matches[i].Hash, lateHash(matches[i].Hash)} {

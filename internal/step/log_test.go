@@ -14,7 +14,7 @@ func TestLogKeepsHeadAndTailAndSaysWhatItCut(t *testing.T) {
 	t.Parallel()
 	var l Log
 	for i := range 10_000 {
-		l.Write(time.Unix(0, 0), "info", fmt.Sprintf("line %d", i))
+		l.Write(time.Unix(1, 0), "info", fmt.Sprintf("line %d", i))
 	}
 
 	got := l.String()
@@ -22,7 +22,7 @@ func TestLogKeepsHeadAndTailAndSaysWhatItCut(t *testing.T) {
 	if len(got) > MaxLog || len(got) < MaxLog-100 {
 		t.Errorf("%d bytes", len(got))
 	}
-	if !strings.HasPrefix(got, "1970-01-01T00:00:00.000000Z info line 0\n") || !strings.HasSuffix(got, "info line 9999\n") {
+	if !strings.HasPrefix(got, "1970-01-01T00:00:01.000000Z info line 0\n") || !strings.HasSuffix(got, "info line 9999\n") {
 		t.Errorf("%q … %q", got[:60], got[len(got)-60:])
 	}
 	if !strings.Contains(got, " bytes cut …\n") {
@@ -37,8 +37,8 @@ func TestLogIsBoundedWholeCharactersAndCountsWhatItCut(t *testing.T) {
 		all := 0
 		for range rapid.IntRange(0, 30).Draw(t, "lines") {
 			text := strings.Repeat(rapid.SampledFrom([]string{"a", "ä", "€", "😀"}).Draw(t, "char"), rapid.IntRange(0, 20_000).Draw(t, "n"))
-			l.Write(time.Unix(0, 0), "info", text)
-			all += len("1970-01-01T00:00:00.000000Z info \n") + len(text)
+			l.Write(time.Unix(1, 0), "info", text)
+			all += len("1970-01-01T00:00:01.000000Z info \n") + len(text)
 		}
 
 		got := l.String()
@@ -60,11 +60,11 @@ func TestLogLinesCannotBeForgedAndAreMasked(t *testing.T) {
 	t.Parallel()
 	l := Log{Mask: func(s string) string { return strings.ReplaceAll(s, "hunter2", "***") }}
 
-	l.Write(time.Unix(0, 0), "warn", "a hunter2\n1970-01-01T00:00:00.000000Z error forged\n")
-	l.Excerpt(time.Unix(0, 0), "info", "x hunter2 y", 4)
+	l.Write(time.Unix(1, 0), "warn", "a hunter2\n1970-01-01T00:00:01.000000Z error forged\n")
+	l.Excerpt(time.Unix(1, 0), "info", "x hunter2 y", 4)
 
-	want := "1970-01-01T00:00:00.000000Z warn a ***\n  1970-01-01T00:00:00.000000Z error forged\n" +
-		"1970-01-01T00:00:00.000000Z info x **…\n"
+	want := "1970-01-01T00:00:01.000000Z warn a ***\n  1970-01-01T00:00:01.000000Z error forged\n" +
+		"1970-01-01T00:00:01.000000Z info x **…\n"
 	if got := l.String(); got != want {
 		t.Errorf("got %q", got)
 	}

@@ -1,0 +1,166 @@
+package chapter
+
+import (
+	"context"
+	"slices"
+
+	"weir"
+	"weir/internal/journal"
+)
+
+// findBlock is how many candidates are read before the next are looked for.
+const findBlock = 128
+
+// Find returns the durable records that a query asks for, newest first, and
+// the Before of the next page, 0 where this is the last.
+func (j *Journal) Find(ctx context.Context, q journal.Query) ([]*weir.Record, weir.Seq, error) {
+	look, err := q.Prepare()
+	if err != nil {
+		return nil, 0, err
+	}
+	s := search{j: j, look: look, want: q.Page() + 1}
+	s.low, s.high, s.chapters = j.bounds(look)
+	if q.Kind == journal.All {
+		err = s.walk(ctx)
+	} else if err = j.index.wait(ctx, s.high); err == nil {
+		err = s.chase(ctx)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(s.found) < s.want {
+		return s.found, 0, nil
+	}
+	s.found = s.found[:s.want-1]
+	return s.found, s.found[len(s.found)-1].Seq, nil
+}
+
+// bounds turns the query's places and times into the first and last seq, and
+// returns the chapters.
+func (j *Journal) bounds(q *journal.Lookup) (low, high weir.Seq, chapters []*file) {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	chapters = j.chapters
+	low, high = chapters[0].first, j.head
+	if q.UpTo > 0 {
+		high = min(high, q.UpTo)
+	}
+	if q.Before > 0 {
+		high = min(high, q.Before-1)
+	}
+	if q.From > 0 {
+		low = max(low, j.firstAtLocked(q.From))
+	}
+	if q.To > 0 {
+		high = min(high, j.firstAtLocked(q.To)-1)
+	}
+	return low, high, chapters
+}
+
+// firstAtLocked returns the seq of the first record accepted at or after at,
+// the one past the head where there is none.
+func (j *Journal) firstAtLocked(at weir.Time) weir.Seq {
+	for _, f := range j.chapters {
+		if place := f.firstAt(at); place < f.count {
+			return f.seq(place)
+		}
+	}
+	return j.head + 1
+}
+
+// search is one Find under way.
+type search struct {
+	j         *Journal
+	look      *journal.Lookup
+	low, high weir.Seq // inclusive; empty when low > high
+	chapters  []*file
+	want      int
+	found     []*weir.Record
+}
+
+// take adds a record that matches and reports whether more are wanted.
+func (s *search) take(r *weir.Record) bool {
+	if r != nil && s.look.Matches(r) {
+		s.found = append(s.found, r)
+	}
+	return len(s.found) < s.want
+}
+
+// walk looks at every record from the newest back.
+func (s *search) walk(ctx context.Context) error {
+	for high := s.high; high >= s.low && high > 0; {
+		low := s.low
+		if high-low >= findBlock {
+			low = high - findBlock + 1
+		}
+		records, err := s.j.between(ctx, low, high)
+		if err != nil {
+			return err
+		}
+		for _, r := range slices.Backward(records) {
+			if !s.take(r) {
+				return nil
+			}
+		}
+		high = low - 1
+	}
+	return nil
+}
+
+// between reads all records from low to high.
+func (j *Journal) between(ctx context.Context, low, high weir.Seq) ([]*weir.Record, error) {
+	var all []*weir.Record
+	for after := low - 1; after < high; {
+		records, err := j.Read(ctx, after, int(high-after))
+		if err != nil || len(records) == 0 {
+			return all, err
+		}
+		after = records[len(records)-1].Seq
+		if after > high { // what lay between was lost to damage
+			break
+		}
+		all = append(all, records...)
+	}
+	return all, nil
+}
+
+// chase follows the chain of the query's hash through each chapter and verifies
+// every candidate in its record.
+func (s *search) chase(ctx context.Context) error {
+	var places []int
+	for _, f := range slices.Backward(s.chapters) {
+		if s.low > s.high {
+			return nil
+		}
+		if f.first > s.high {
+			continue
+		}
+		low := 0
+		if s.low > f.first {
+			low = f.place(s.low)
+		}
+		for e := f.links.newest(s.look.Hash); e != 0; {
+			places, e = f.links.walk(places[:0], e, low, f.place(s.high), findBlock)
+			if more, err := s.verify(ctx, f, places); err != nil || !more {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *search) verify(ctx context.Context, f *file, places []int) (more bool, err error) {
+	for _, place := range places {
+		if n := len(s.found); n > 0 && s.found[n-1].Seq == f.seq(place) {
+			continue
+		}
+		records, err := s.j.Records(ctx, []weir.Seq{f.seq(place)})
+		if err != nil {
+			return false, err
+		}
+		if !s.take(records[0]) {
+			return false, nil
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,171 @@
+package chapter
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"weir"
+)
+
+// Options say where a journal is and how large its parts may grow. The zero
+// value of all but Dir is the default.
+type Options struct {
+	Dir        string // made if absent
+	FS         FS     // in place of Dir
+	MaxRecords int    // of a chapter, about; 1,048,576
+	MaxBytes   int64  // of a chapter, about; 256 MiB, 2 GiB at most
+	Tail       int    // records kept decoded for readers near the head, about; 65,536
+	TailBytes  int64  // of their encoded size; 64 MiB
+	Queue      int    // appends that may wait; 8,192
+	QueueBytes int64  // of their encoded size; 64 MiB
+	Logger     *slog.Logger
+	Now        func() time.Time // the wall clock
+}
+
+const (
+	mib            = 1 << 20
+	lockName       = "lock"
+	reserveName    = "reserve"
+	reserveSize    = 8 * mib
+	maxChapterSize = 2 << 30
+)
+
+func (o Options) withDefaults() Options {
+	setDefault(&o.MaxRecords, 1<<20)
+	setDefault(&o.MaxBytes, 256*mib)
+	setDefault(&o.Tail, 1<<16)
+	setDefault(&o.TailBytes, 64*mib)
+	setDefault(&o.Queue, 8192)
+	setDefault(&o.QueueBytes, 64*mib)
+	o.MaxBytes = min(o.MaxBytes, maxChapterSize)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+func setDefault[N int | int64](v *N, d N) {
+	if *v <= 0 {
+		*v = d
+	}
+}
+
+// Journal is an open journal. Its methods may be called at the same time.
+type Journal struct {
+	opts    Options
+	log     *slog.Logger
+	fs      FS
+	lock    io.Closer
+	dataID  [16]byte
+	calls   sync.Pool // of *call
+	queue   *queue
+	index   *indexer
+	commits chan struct{} // closed when the committer has ended
+	closing sync.Once
+
+	mu       sync.RWMutex // guards all below, and what grows in the chapters
+	chapters []*file      // by seq; the last takes the appends
+	tail     tail
+	head     weir.Seq // the last durable record
+	at       weir.Time
+	moved    chan struct{} // closed and replaced when head grows
+	closed   chan struct{} // closed by Close
+}
+
+// Open opens the journal in a directory, or makes one there, and reads all of
+// it. It repairs the torn end that a crash leaves. Damage to what was promised,
+// a foreign chapter and a newer format are Unavailable errors that name the
+// file, as is a directory that another process has.
+func Open(ctx context.Context, o Options) (*Journal, error) {
+	o = o.withDefaults()
+	j := &Journal{
+		opts: o, log: o.Logger, fs: o.FS,
+		queue: newQueue(o.Queue, o.QueueBytes), index: newIndexer(), commits: make(chan struct{}),
+		moved: make(chan struct{}), closed: make(chan struct{}),
+	}
+	j.calls.New = func() any { return &call{done: make(chan struct{}, 1)} }
+	j.tail = tail{maxCount: o.Tail, maxBytes: o.TailBytes}
+	var err error
+	if j.fs == nil {
+		if j.fs, err = openDirectory(o.Dir); err != nil {
+			return nil, weir.E("open journal", weir.Unavailable, "%w", err)
+		}
+	}
+	if j.lock, err = j.fs.Lock(lockName); err != nil {
+		return nil, weir.E("open journal", weir.Unavailable, "another process may have it: %w", err)
+	}
+	go j.index.run()
+	c, err := j.recover(ctx)
+	if err != nil {
+		close(j.index.queue)
+		<-j.index.done
+		return nil, errors.Join(err, j.release())
+	}
+	go c.run()
+	return j, nil
+}
+
+// Close takes no more appends, finishes those that wait, marks the journal as
+// cleanly stopped and gives its files back.
+func (j *Journal) Close() error {
+	var err error
+	j.closing.Do(func() {
+		j.queue.close(errClosed("append"))
+		<-j.commits
+		close(j.index.queue)
+		<-j.index.done
+		close(j.closed)
+		err = j.release()
+	})
+	return err
+}
+
+func (j *Journal) release() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var errs []error
+	for _, f := range j.chapters {
+		errs = append(errs, f.disk.Close())
+	}
+	return errors.Join(append(errs, j.lock.Close())...)
+}
+
+func errClosed(op string) error { return weir.E(op, weir.Unavailable, "the journal is closed") }
+
+// DataID is the random id that the journal was given when it was made. State
+// carries the same.
+func (j *Journal) DataID() [16]byte { return j.dataID }
+
+// Stats are what a journal is made of, now.
+type Stats struct {
+	Head       weir.Seq
+	At         weir.Time
+	Chapters   int
+	Bytes      int64 // of all frames
+	Tail       int   // records at hand, decoded
+	Waiting    int   // appends in the queue
+	Identities int
+	Entries    int   // of the look-up tables
+	Stopped    error // why appends are refused, or nil
+}
+
+// Stats counts; it is cheap enough for a scrape of metrics.
+func (j *Journal) Stats() Stats {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	s := Stats{Head: j.head, At: j.at, Chapters: len(j.chapters), Tail: j.tail.count}
+	s.Waiting, s.Stopped = j.queue.look()
+	for _, f := range j.chapters {
+		s.Bytes += f.end
+		s.Identities += f.identities.count()
+		s.Entries += f.links.size()
+	}
+	return s
+}

@@ -147,8 +147,10 @@ func (b *bucket) choose(v *Vars, into []int) []int {
 }
 
 // indexable returns the first equality of a condition by which it can be found.
+// A condition that may run out of budget before it comes to its equality must
+// fail in front of everyone.
 func indexable(p *Program) (path []string, key constant, ok bool) {
-	if p == nil {
+	if p == nil || p.counted {
 		return nil, constant{}, false
 	}
 	for _, eq := range p.equals {

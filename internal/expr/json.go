@@ -23,9 +23,10 @@ type span struct{ from, to int }
 // member is one entry of an object: the place of its key, without quotes, and
 // of its value.
 type member struct {
-	key     span
-	value   span
-	escaped bool // the key has escapes
+	key   span
+	value span
+	name  string  // of a key with escapes
+	known ref.Val // the value once it was decoded
 }
 
 // decode reads one JSON value. Containers stay unread.
@@ -103,7 +104,10 @@ func scanObject(raw []byte, into []member) ([]member, bool) {
 			return into, false
 		}
 		end, escaped := skipString(raw, i)
-		m := member{key: span{i + 1, end - 1}, escaped: escaped}
+		m := member{key: span{i + 1, end - 1}}
+		if escaped {
+			m.name, _ = unquote(raw[i:end])
+		}
 		i = skipSpace(raw, end)
 		if i >= len(raw) || raw[i] != ':' {
 			return into, false

@@ -141,9 +141,8 @@ func (o *object) scan() {
 }
 
 func (o *object) key(m *member) string {
-	if m.escaped {
-		s, _ := unquote(o.raw[m.key.from-1 : m.key.to+1])
-		return s
+	if m.name != "" {
+		return m.name
 	}
 	return string(o.raw[m.key.from:m.key.to])
 }
@@ -162,7 +161,7 @@ func (o *object) find(name string) (ref.Val, bool) {
 	}
 	for i := len(o.members) - 1; i >= 0; i-- {
 		m := &o.members[i]
-		if string(o.raw[m.key.from:m.key.to]) == name && !m.escaped || m.escaped && o.key(m) == name {
+		if m.name == name || m.name == "" && string(o.raw[m.key.from:m.key.to]) == name {
 			return o.value(i), true
 		}
 	}
@@ -170,8 +169,11 @@ func (o *object) find(name string) (ref.Val, bool) {
 }
 
 func (o *object) value(i int) ref.Val {
-	at := o.members[i].value
-	return decode(o.raw[at.from:at.to], o.depth+1)
+	m := &o.members[i]
+	if m.known == nil {
+		m.known = decode(o.raw[m.value.from:m.value.to], o.depth+1)
+	}
+	return m.known
 }
 
 func (o *object) names() []string {
@@ -192,71 +194,50 @@ func (o *object) names() []string {
 	return o.order
 }
 
-// array is a JSON array, scanned when an element is first asked for.
+// array is a JSON array, read when it is first looked into, as CEL's own list.
 type array struct {
-	raw      []byte
-	depth    int
-	elements []span
-	scanned  bool
+	raw   []byte
+	depth int
+	known traits.Lister
 }
 
 var _ traits.Lister = (*array)(nil)
 
-func (a *array) places() []span {
-	if !a.scanned {
-		a.scanned = true
-		elements, ok := scanArray(a.raw, nil)
-		if ok {
-			a.elements = elements
+func (a *array) list() traits.Lister {
+	if a.known == nil {
+		places, ok := scanArray(a.raw, nil)
+		if !ok {
+			places = nil
 		}
+		all := make([]ref.Val, len(places))
+		for i, p := range places {
+			all[i] = decode(a.raw[p.from:p.to], a.depth+1)
+		}
+		a.known = types.NewRefValList(adapter{}, all)
 	}
-	return a.elements
-}
-
-func (a *array) at(i int) ref.Val {
-	p := a.places()[i]
-	return decode(a.raw[p.from:p.to], a.depth+1)
-}
-
-// GetInt64Index is how CEL takes an element.
-func (a *array) GetInt64Index(i int64) (any, bool) {
-	if i < 0 || i >= int64(len(a.places())) {
-		return nil, false
-	}
-	return a.at(int(i)), true
+	return a.known
 }
 
 // Get returns the element at an index, or an error.
-func (a *array) Get(index ref.Val) ref.Val {
-	return a.full().Get(index)
-}
+func (a *array) Get(index ref.Val) ref.Val { return a.list().Get(index) }
 
 // Size returns the number of elements.
-func (a *array) Size() ref.Val { return types.Int(len(a.places())) }
-
-// full is CEL's own list of the same elements.
-func (a *array) full() traits.Lister {
-	all := make([]ref.Val, len(a.places()))
-	for i := range all {
-		all[i] = a.at(i)
-	}
-	return types.NewRefValList(adapter{}, all)
-}
+func (a *array) Size() ref.Val { return a.list().Size() }
 
 // Iterator walks the elements.
-func (a *array) Iterator() traits.Iterator { return a.full().Iterator() }
+func (a *array) Iterator() traits.Iterator { return a.list().Iterator() }
 
 // Contains reports whether an element equals v.
-func (a *array) Contains(v ref.Val) ref.Val { return a.full().Contains(v) }
+func (a *array) Contains(v ref.Val) ref.Val { return a.list().Contains(v) }
 
 // Add returns the elements followed by those of another list.
-func (a *array) Add(other ref.Val) ref.Val { return a.full().Add(other) }
+func (a *array) Add(other ref.Val) ref.Val { return a.list().Add(other) }
 
 // Equal compares element by element.
-func (a *array) Equal(other ref.Val) ref.Val { return a.full().Equal(other) }
+func (a *array) Equal(other ref.Val) ref.Val { return a.list().Equal(other) }
 
 // ConvertToNative converts to a Go type.
-func (a *array) ConvertToNative(t reflect.Type) (any, error) { return a.full().ConvertToNative(t) }
+func (a *array) ConvertToNative(t reflect.Type) (any, error) { return a.list().ConvertToNative(t) }
 
 // ConvertToType converts to another CEL type.
 func (a *array) ConvertToType(t ref.Type) ref.Val {

@@ -128,9 +128,9 @@ func (v *Vars) make(s slot) ref.Val {
 	case slotQuery:
 		return &mapping{fields: v.Query}
 	case slotResult:
-		return decodeOrAbsent(v.Result)
+		return decodeOrAbsent("result", v.Result)
 	case slotBody:
-		return decodeOrAbsent(v.Body)
+		return decodeOrAbsent("body", v.Body)
 	}
 	return &mapping{fields: (*secrets)(v)}
 }
@@ -142,7 +142,7 @@ func (v *Vars) makeEvent(s slot) ref.Val {
 			return types.WrapErr(ErrSeveral)
 		}
 		if len(v.Events) == 0 {
-			return absent{}
+			return absent("event")
 		}
 		rec = v.Events[0]
 	}
@@ -160,7 +160,7 @@ func (v *Vars) makeEvent(s slot) ref.Val {
 // dataOf reads the data of an event; room is used for an object.
 func dataOf(rec *weir.Record, room *object) ref.Val {
 	if len(rec.Event.Data) == 0 || !rec.Event.IsJSON() {
-		return absent{}
+		return absent("data")
 	}
 	first := skipSpace(rec.Event.Data, 0)
 	if first < len(rec.Event.Data) && rec.Event.Data[first] == '{' {
@@ -170,9 +170,9 @@ func dataOf(rec *weir.Record, room *object) ref.Val {
 	return decode(rec.Event.Data, 0)
 }
 
-func decodeOrAbsent(raw JSON) ref.Val {
+func decodeOrAbsent(name absent, raw JSON) ref.Val {
 	if raw == nil {
-		return absent{}
+		return name
 	}
 	return decode(raw, 0)
 }
@@ -311,26 +311,23 @@ func (a adapter) NativeToValue(value any) ref.Val {
 	return types.DefaultTypeAdapter.NativeToValue(value)
 }
 
-// absent is a variable that has no value: it has no fields, and fails wherever
-// a value is needed.
-type absent struct{}
+// absent is the variable of that name without a value: it has no fields, and
+// fails wherever a value is needed.
+type absent string
+
+func (a absent) err() *MissingField { return &MissingField{Name: string(a)} }
 
 // ConvertToNative fails.
-func (absent) ConvertToNative(reflect.Type) (any, error) { return nil, errAbsent }
+func (a absent) ConvertToNative(reflect.Type) (any, error) { return nil, a.err() }
 
 // ConvertToType fails.
-func (absent) ConvertToType(ref.Type) ref.Val { return types.WrapErr(errAbsent) }
+func (a absent) ConvertToType(ref.Type) ref.Val { return types.WrapErr(a.err()) }
 
 // Equal fails.
-func (absent) Equal(ref.Val) ref.Val { return types.WrapErr(errAbsent) }
+func (a absent) Equal(ref.Val) ref.Val { return types.WrapErr(a.err()) }
 
-// Type returns a type that nothing else has.
-func (absent) Type() ref.Type { return absentType }
+// Type returns the type of errors, since nothing else takes it.
+func (a absent) Type() ref.Type { return types.ErrType }
 
 // Value returns nil.
-func (absent) Value() any { return nil }
-
-var (
-	errAbsent  = &MissingField{Name: "data"}
-	absentType = types.NewOpaqueType("absent")
-)
+func (a absent) Value() any { return nil }

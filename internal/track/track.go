@@ -1,0 +1,78 @@
+package track
+
+import (
+	"context"
+	"strconv"
+
+	"weir"
+	"weir/client"
+	"weir/internal/journal"
+	"weir/internal/state"
+)
+
+// Journal is what happened.
+type Journal interface {
+	Records(ctx context.Context, seqs []weir.Seq) ([]*weir.Record, error)
+	Find(ctx context.Context, q journal.Query) ([]*weir.Record, weir.Seq, error)
+	Place(ctx context.Context, id weir.Identity) (weir.Item, bool)
+}
+
+// State is what is live.
+type State interface {
+	Cursor(ctx context.Context) (weir.Seq, weir.Time, error)
+	Groups(ctx context.Context, ids []weir.GroupID) ([]*weir.Group, error)
+	Runs(ctx context.Context, ids []weir.RunID) ([]*weir.Run, error)
+	Chunks(ctx context.Context, groups []weir.GroupID) ([]weir.Chunk, error)
+	ListGroups(ctx context.Context, f state.GroupFilter) ([]*weir.Group, weir.Seq, error)
+	ListRuns(ctx context.Context, f state.RunFilter) ([]*weir.Run, weir.Seq, error)
+	Definition(ctx context.Context, project weir.ProjectID, kind weir.DefinitionKind, name string, revision uint64) (weir.Definition, error)
+}
+
+// Dispatcher knows what is being tried at this moment.
+type Dispatcher interface {
+	Running(run weir.RunID) bool
+}
+
+// Reader answers the API's questions.
+type Reader struct {
+	Journal    Journal
+	State      State
+	Dispatcher Dispatcher
+	Shard      weir.Shard
+}
+
+// maxLooked bounds how many records one page of a list looks at. A page that
+// ends there may be short, and has a next.
+const maxLooked = 20_000
+
+// uids returns the uids of a batch. Members that are no longer there are left
+// out.
+func (r *Reader) uids(ctx context.Context, members []weir.Member) ([]string, error) {
+	seqs := make([]weir.Seq, len(members))
+	for i, m := range members {
+		seqs[i] = m.Seq
+	}
+	records, err := r.Journal.Records(ctx, seqs)
+	if err != nil {
+		return nil, err
+	}
+	uids := make([]string, 0, len(records))
+	for _, rec := range records {
+		if rec != nil {
+			uids = append(uids, rec.UID(r.Shard).String())
+		}
+	}
+	return uids, nil
+}
+
+func badAfter(after string) error {
+	return weir.E("", weir.Invalid, "%s is no place that a page of this list gave", strconv.Quote(after)).WithField("after")
+}
+
+// limit returns how many items a page has.
+func limit(p client.Paging) int {
+	if p.Limit <= 0 {
+		return state.DefaultLimit
+	}
+	return p.Limit
+}

@@ -115,7 +115,7 @@ func (s *Set) RestoreBreakers(rows []Breaker, now weir.Time) {
 	for _, row := range rows {
 		g := s.gate(s.project(row.Project), gateName{kind: OriginLimit, name: row.Origin})
 		b := g.breaker
-		b.failures, b.until, b.last = row.Failures, row.Until, s.now
+		b.failures, b.until, b.last, b.probe = row.Failures, row.Until, s.now, weir.RunID{}
 		s.failing[g] = struct{}{}
 		s.settle(&g.node)
 	}

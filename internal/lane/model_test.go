@@ -2,6 +2,7 @@ package lane
 
 import (
 	"cmp"
+	"flag"
 	"fmt"
 	"slices"
 	"testing"
@@ -10,6 +11,18 @@ import (
 
 	"weir"
 )
+
+// TestMain fixes the seed of the model test; flags on the command line win.
+func TestMain(m *testing.M) {
+	for name, value := range map[string]string{
+		"rapid.seed": "1", "rapid.checks": "1000", "rapid.steps": "100", "rapid.nofailfile": "true",
+	} {
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
+	}
+	m.Run()
+}
 
 // model is what a Set does, said plainly: a list of runs, everything counted
 // anew at each question.
@@ -223,6 +236,9 @@ func (m *machine) Outage(t *rapid.T) {
 	if m.failures[o] >= BreakerFailures {
 		m.until[o] = m.now + weir.Time(rapid.IntRange(1, 30).Draw(t, "until"))
 	}
+	for _, r := range m.runs {
+		r.probe = r.probe && (r.lane.Project != o.project || r.at != o.origin)
+	}
 	m.set.RestoreBreakers([]Breaker{{o.project, o.origin, m.failures[o], m.until[o]}}, m.now)
 }
 
@@ -297,6 +313,7 @@ func (m *machine) checkNextDue(t *rapid.T) {
 // set keeps what it has no use for.
 func (m *machine) Check(t *rapid.T) {
 	waiting, running := 0, 0
+	m.set.tell(m.now)
 	for id, r := range m.runs {
 		if m.set.Running(id) != r.running {
 			t.Fatalf("Running(%s) = %v", id, !r.running)
@@ -310,8 +327,6 @@ func (m *machine) Check(t *rapid.T) {
 			continue
 		}
 		waiting++
-		m.set.tell(m.now)
-		wait, _ = m.set.Why(id)
 		due, runnable := r.due <= m.now, m.runnable(r.lane)
 		if due != (wait.For != NotDue) || due && runnable != (wait.For == Turn) {
 			t.Fatalf("Why(%s) = %v, due %v, gates open %v", id, wait, due, runnable)

@@ -68,7 +68,7 @@ func plan(env *cel.Env, source string, checked *cel.Ast) (*Program, error) {
 	if p.counted, err = budget(env, source, checked); err != nil {
 		return nil, err
 	}
-	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
+	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(orderMaps)}
 	if p.counted {
 		opts = append(opts, cel.CostLimit(CostLimit))
 	}

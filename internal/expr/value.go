@@ -2,10 +2,13 @@ package expr
 
 import (
 	"reflect"
+	"slices"
+	"strings"
 
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
+	"cel.dev/cel-go/interpreter"
 )
 
 // fields is what stands behind a mapping: an object of JSON, an event, or named
@@ -255,3 +258,51 @@ func (a *array) Type() ref.Type { return types.ListType }
 
 // Value returns the value itself: it has no other form.
 func (a *array) Value() any { return a }
+
+// ordered is a map that an expression wrote, with its keys in a fixed order, so
+// that walking it gives the same on every machine.
+type ordered struct {
+	traits.Mapper
+}
+
+// orderMaps makes map literals ordered, for CEL's planner.
+func orderMaps(i interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
+	if c, ok := i.(interpreter.InterpretableConstructor); ok && c.Type() == types.MapType {
+		return mapLiteral{c}, nil
+	}
+	return i, nil
+}
+
+type mapLiteral struct {
+	interpreter.InterpretableConstructor
+}
+
+// Exec makes the map.
+func (m mapLiteral) Exec(frame *interpreter.ExecutionFrame) ref.Val {
+	out := m.InterpretableConstructor.Exec(frame)
+	if made, ok := out.(traits.Mapper); ok {
+		return ordered{made}
+	}
+	return out
+}
+
+// Eval makes the map.
+func (m mapLiteral) Eval(vars interpreter.Activation) ref.Val {
+	return interpreter.EvalActivation(vars, m.Exec)
+}
+
+// Iterator walks the keys, by type and then by value.
+func (o ordered) Iterator() traits.Iterator {
+	var keys []ref.Val
+	for it := o.Mapper.Iterator(); it.HasNext() == types.True; {
+		keys = append(keys, it.Next())
+	}
+	slices.SortFunc(keys, func(a, b ref.Val) int {
+		if c := strings.Compare(a.Type().TypeName(), b.Type().TypeName()); c != 0 {
+			return c
+		}
+		c, _ := a.(traits.Comparer).Compare(b).(types.Int)
+		return int(c)
+	})
+	return types.NewRefValList(adapter{}, keys).Iterator()
+}

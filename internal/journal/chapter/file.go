@@ -73,8 +73,14 @@ func (f *file) lose(next weir.Seq, at weir.Time) {
 
 // mark says that records from the next on have at.
 func (f *file) mark(at weir.Time) {
-	if n := len(f.marks); n > 0 && f.marks[n-1].at == at {
-		return
+	if n := len(f.marks); n > 0 {
+		last := &f.marks[n-1]
+		if last.place == f.count { // an empty frame's
+			last.at = at
+		}
+		if last.at == at {
+			return
+		}
 	}
 	f.marks = append(f.marks, mark{f.count, at})
 }

@@ -8,7 +8,7 @@ import (
 	"weir/internal/journal"
 )
 
-// findBlock is how many candidates are read before the next are looked for.
+// findBlock is how many candidates are looked for before they are read.
 const findBlock = 128
 
 // Find returns the durable records that a query asks for, newest first, and
@@ -140,7 +140,7 @@ func (s *search) chase(ctx context.Context) error {
 			low = f.place(s.low)
 		}
 		for e := f.links.newest(s.look.Hash); e != 0; {
-			places, e = f.links.walk(places[:0], e, low, f.place(s.high), findBlock)
+			places, e = f.links.walk(places[:0], e, low, f.place(s.high))
 			if more, err := s.verify(ctx, f, places); err != nil || !more {
 				return err
 			}

@@ -99,7 +99,7 @@ type header struct {
 const (
 	headerMagic   = "weir chapter"
 	headerVersion = 1
-	headerLength  = 72
+	headerLength  = 68
 	// dataStart is where frames begin: on a page of their own, so that writing
 	// them never touches the header.
 	dataStart = 4096

@@ -80,13 +80,13 @@ func (l *links) newest(hash uint64) uint32 {
 	return 0
 }
 
-// walk appends the places from entry e back that are in [low, high], n at most,
-// and returns where to go on, 0 at the end. A record that has a value twice
-// stands there twice, one after the other.
-func (l *links) walk(dst []int, e uint32, low, high, n int) ([]int, uint32) {
+// walk appends the places from entry e back that are in [low, high], to
+// findBlock in all, and returns where to go on, 0 at the end. A record that has
+// a value twice stands there twice, one after the other.
+func (l *links) walk(dst []int, e uint32, low, high int) ([]int, uint32) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	for e != 0 && len(dst) < n {
+	for e != 0 && len(dst) < findBlock {
 		at := l.entries[(e-1)/chunk][(e-1)%chunk]
 		if int(at.place) < low {
 			return dst, 0

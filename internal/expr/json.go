@@ -14,8 +14,9 @@ import (
 // one of its members is first asked for, into the places of its members. What
 // no expression looks into is only skipped over.
 
-// maxNesting bounds recursion over JSON values.
-const maxNesting = 1000
+// maxNesting bounds how deep expressions look into JSON. Every level is scanned
+// on its own, so it bounds time as well as the stack.
+const maxNesting = 128
 
 // span is a value's place in its document.
 type span struct{ from, to int }

@@ -112,6 +112,21 @@ func (p *Program) Value(v *Vars) (any, error) {
 	return native(out)
 }
 
+// AppendKey evaluates the expression and appends the value as canonical JSON, in
+// which 1, 1.0 and "1" differ. Values that are no null, bool, number or text
+// are an *EvalError, other errors are those of Bool.
+func (p *Program) AppendKey(b []byte, v *Vars) ([]byte, error) {
+	out, err := p.eval(v)
+	if err != nil {
+		return b, err
+	}
+	switch out.(type) {
+	case types.Null, types.Bool, types.Int, types.Uint, types.Double, types.String:
+		return appendJSON(b, out)
+	}
+	return b, &EvalError{Err: fmt.Errorf("%s is of type %s, and a key is text, a number, a bool or null", p.source, typeName(out))}
+}
+
 func (p *Program) eval(v *Vars) (ref.Val, error) {
 	out, _, err := p.program.Eval(v)
 	if err != nil {

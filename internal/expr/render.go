@@ -217,7 +217,3 @@ func appendEscaped(b []byte, s string) []byte {
 	}
 	return append(b, '"')
 }
-
-// Text writes a value that Value returned as canonical JSON, in which 1, 1.0
-// and "1" differ.
-func Text(value any) ([]byte, error) { return appendJSON(nil, adapter{}.NativeToValue(value)) }

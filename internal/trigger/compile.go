@@ -3,7 +3,6 @@ package trigger
 import (
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -148,6 +147,3 @@ func (c *Compiled) Expire(in timex.Inputs) (at weir.Time, never bool) {
 	}
 	return c.expire.At(in)
 }
-
-// errNoScalar is why a list or map is no part of a key.
-var errNoScalar = errors.New("is no text, number, bool or null")

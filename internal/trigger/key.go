@@ -2,7 +2,6 @@ package trigger
 
 import (
 	"fmt"
-	"time"
 
 	"weir"
 	"weir/internal/expr"
@@ -19,30 +18,16 @@ func (r *Result) keyOf(c *Compiled) (string, error) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		value, err := part.of.Value(&r.vars)
-		if err != nil {
-			return "", err
-		}
 		b = append(b, '"')
 		b = append(b, part.name...)
 		b = append(b, '"', ':')
-		if b, err = appendPart(b, value); err != nil {
-			return "", fmt.Errorf("group_by.%s: %w", part.name, err)
+		var err error
+		if b, err = part.of.AppendKey(b, &r.vars); err != nil {
+			return "", err
 		}
 	}
 	r.key = append(b, '}')
 	return string(r.key), nil
-}
-
-func appendPart(b []byte, value any) ([]byte, error) {
-	switch value.(type) {
-	case []any, map[string]any, []byte:
-		return nil, errNoScalar
-	case time.Time, time.Duration:
-		return nil, errNoScalar
-	}
-	text, err := expr.Text(value)
-	return append(b, text...), err
 }
 
 // Hash returns the identity of an open group: project, trigger, shape and key.
@@ -65,7 +50,7 @@ func CompilePer(source string) (*Per, error) {
 	return &Per{program: program}, nil
 }
 
-// Key returns the canonical text of a run's concurrency key. event is the
+// Key returns the canonical JSON of a run's concurrency key. event is the
 // batch's only event, nil where a group made the run; groupKey is the JSON of
 // the group's key, "" where there is none. It returns "" where the expression
 // fails: such runs share one key.
@@ -74,13 +59,9 @@ func (p *Per) Key(event *weir.Record, groupKey string) string {
 	if groupKey != "" {
 		v.Group = expr.Fields{"key": expr.JSON(groupKey)}
 	}
-	value, err := p.program.Value(&v)
+	key, err := p.program.AppendKey(nil, &v)
 	if err != nil {
 		return ""
 	}
-	text, err := expr.Text(value)
-	if err != nil {
-		return ""
-	}
-	return string(text)
+	return string(key)
 }

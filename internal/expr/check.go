@@ -10,6 +10,20 @@ import (
 	"cel.dev/cel-go/common/ast"
 )
 
+// CompileError says where and why an expression or template does not compile.
+type CompileError struct {
+	Offset  int    // bytes before the place, in the text that was compiled
+	Line    int    // from 1
+	Column  int    // from 1, in characters
+	Text    string // the offending text, "" at the end of the source
+	Message string // what is wrong, with the nearest known name where there is one
+}
+
+// Error returns "LINE:COLUMN: message".
+func (e *CompileError) Error() string {
+	return fmt.Sprintf("%d:%d: %s", e.Line, e.Column, e.Message)
+}
+
 // check parses and type-checks a source. The first thing wrong is the error.
 func check(env *cel.Env, source string, scope Scope) (*cel.Ast, error) {
 	parsed, issues := env.Parse(source)

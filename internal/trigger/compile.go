@@ -72,6 +72,9 @@ func (c *Compiled) criteria(field string, from []weir.Criterion, known map[strin
 	out := make([]int, 0, len(from))
 	for i, criterion := range from {
 		at := fmt.Sprintf("%s[%d]", field, i)
+		if criterion.Count < 0 {
+			return nil, weir.E("", weir.Invalid, "count is %d, and 1 is the least", criterion.Count).WithField(at + ".count")
+		}
 		same := fmt.Sprintf("%v %q %q", criterion.Types == nil, criterion.Types, criterion.Where)
 		n, ok := known[same]
 		if !ok {
@@ -89,9 +92,6 @@ func (c *Compiled) criteria(field string, from []weir.Criterion, known map[strin
 }
 
 func compileCriterion(criterion weir.Criterion, at string) (test expr.Criterion, failed *weir.Error) {
-	if criterion.Count < 0 {
-		return test, weir.E("", weir.Invalid, "count is %d, and 1 is the least", criterion.Count).WithField(at + ".count")
-	}
 	var err error
 	if test.Types, err = expr.CompileGlobs(criterion.Types); err != nil {
 		return test, weir.E("", weir.Invalid, "%w", err).WithField(at + ".type")

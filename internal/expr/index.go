@@ -1,0 +1,175 @@
+package expr
+
+import (
+	"slices"
+
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+)
+
+// Index finds the criteria that an event may meet without looking at all. What
+// it leaves out neither holds nor fails for the event; what it selects must
+// still be evaluated.
+//
+// A criterion stands under its literal types and the literal beginnings of its
+// patterns; there, where its condition needs a field to equal a constant, under
+// that constant.
+type Index struct {
+	exact    map[string]*bucket
+	prefixes map[string]*bucket
+	lengths  []int // of prefixes, sorted
+}
+
+// Entry is a criterion with the number by which it is selected.
+type Entry struct {
+	Criterion
+	Number int
+}
+
+// NewIndex builds an index.
+func NewIndex(entries []Entry) *Index {
+	x := &Index{exact: map[string]*bucket{}, prefixes: map[string]*bucket{}}
+	for _, e := range entries {
+		if e.Types.any {
+			x.add(x.prefixes, "", e)
+		}
+		for _, p := range e.Types.patterns {
+			prefix, whole := literal(p)
+			if whole {
+				x.add(x.exact, prefix, e)
+			} else {
+				x.add(x.prefixes, prefix, e)
+			}
+		}
+	}
+	for prefix := range x.prefixes {
+		if !slices.Contains(x.lengths, len(prefix)) {
+			x.lengths = append(x.lengths, len(prefix))
+		}
+	}
+	slices.Sort(x.lengths)
+	return x
+}
+
+func (x *Index) add(to map[string]*bucket, under string, e Entry) {
+	if to[under] == nil {
+		to[under] = &bucket{}
+	}
+	to[under].add(e)
+}
+
+// Select appends the numbers of all criteria that v.Event may meet, sorted and
+// each once.
+func (x *Index) Select(v *Vars, into []int) []int {
+	eventType := v.Event.Event.Type
+	from := len(into)
+	if b := x.exact[eventType]; b != nil {
+		into = b.choose(v, into)
+	}
+	for _, n := range x.lengths {
+		if n > len(eventType) {
+			break
+		}
+		if b := x.prefixes[eventType[:n]]; b != nil {
+			into = b.choose(v, into)
+		}
+	}
+	slices.Sort(into[from:])
+	return into[:from+len(slices.Compact(into[from:]))]
+}
+
+// bucket holds the criteria under one type or beginning.
+type bucket struct {
+	plain  []int
+	equal  []*equal // one per path
+	byPath map[string]*equal
+}
+
+// equal holds the criteria that need one field to equal a constant.
+type equal struct {
+	path []string
+	by   map[constant][]int
+	all  []int
+}
+
+func (b *bucket) add(e Entry) {
+	path, key, ok := indexable(e.Where)
+	if !ok {
+		b.plain = append(b.plain, e.Number)
+		return
+	}
+	if b.byPath == nil {
+		b.byPath = map[string]*equal{}
+	}
+	name := pathName(path)
+	group := b.byPath[name]
+	if group == nil {
+		group = &equal{path: path, by: map[constant][]int{}}
+		b.byPath[name] = group
+		b.equal = append(b.equal, group)
+	}
+	group.by[key] = append(group.by[key], e.Number)
+	group.all = append(group.all, e.Number)
+}
+
+// choose appends the criteria whose constant is the field's value. Where the
+// field is missing or no scalar, the condition may fail rather than not hold,
+// so all are chosen.
+func (b *bucket) choose(v *Vars, into []int) []int {
+	into = append(into, b.plain...)
+	for _, group := range b.equal {
+		value, found := v.Lookup(group.path)
+		key, ok := constantOf(value)
+		if !found || !ok {
+			into = append(into, group.all...)
+			continue
+		}
+		into = append(into, group.by[key]...)
+	}
+	return into
+}
+
+// indexable returns the first equality of a condition by which it can be found.
+// A condition that may run out of budget before it comes to its equality must
+// fail in front of everyone.
+func indexable(p *Program) (path []string, key constant, ok bool) {
+	if p == nil || p.counted {
+		return nil, constant{}, false
+	}
+	for _, eq := range p.equals {
+		if key, ok := constantOf(eq.Value); ok {
+			return eq.Path, key, true
+		}
+	}
+	return nil, constant{}, false
+}
+
+// constant is a scalar by which CEL's equality can be looked up: values that
+// are equal for CEL have the same constant. Numbers of all kinds are equal by
+// value.
+type constant struct {
+	kind byte
+	text string
+	num  float64
+}
+
+func constantOf(v ref.Val) (constant, bool) {
+	switch v := v.(type) {
+	case types.String:
+		return constant{kind: 's', text: string(v)}, true
+	case types.Int:
+		return constant{kind: 'n', num: float64(v)}, true
+	case types.Uint:
+		return constant{kind: 'n', num: float64(v)}, true
+	case types.Double:
+		return constant{kind: 'n', num: float64(v)}, true
+	case types.Bool:
+		if v {
+			return constant{kind: 't'}, true
+		}
+		return constant{kind: 'f'}, true
+	case types.Null:
+		return constant{kind: '0'}, true
+	}
+	return constant{}, false
+}

@@ -41,6 +41,9 @@ func appendFiring(dst []uint64, p weir.ProjectID, f *weir.Firing) []uint64 {
 	for _, x := range f.Executions {
 		dst = append(dst, hash(ByExecution, p, x))
 	}
+	if !f.Group.IsZero() {
+		dst = append(dst, hash(ByGroup, p, string(f.Group[:])))
+	}
 	for _, m := range f.Members {
 		dst = append(dst, hashNumber(ByLink, p, uint64(m.Seq)))
 	}

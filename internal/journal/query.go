@@ -20,13 +20,14 @@ const (
 	ByRun                   // changes of a run: its id as text
 	ByCause                 // events that a run emitted: its id as text
 	ByTrigger               // changes of the runs that a trigger made: its name
-	ByPipeline              // changes of the runs of a pipeline: its name
+	ByPipeline              // changes of the runs of a pipeline: its name, "" for the empty one
 	ByLink                  // first changes whose firing has a member: the seq of the member in decimal
+	ByGroup                 // the first change of the run that a group made: the group's id as text
 )
 
 var kindNames = [...]string{
 	All: "all", ByType: "type", BySource: "source", BySubject: "subject", ByExecution: "execution", ByRun: "run",
-	ByCause: "cause", ByTrigger: "trigger", ByPipeline: "pipeline", ByLink: "link",
+	ByCause: "cause", ByTrigger: "trigger", ByPipeline: "pipeline", ByLink: "link", ByGroup: "group",
 }
 
 // String returns the kind's word.
@@ -71,9 +72,10 @@ func (q *Query) Page() int {
 // Lookup is a query made ready: Hash finds candidates, Matches verifies them.
 type Lookup struct {
 	Query
-	Hash uint64 // of (kind, project, value); 0 with All
-	run  weir.RunID
-	link weir.Seq
+	Hash  uint64 // of (kind, project, value); 0 with All
+	run   weir.RunID
+	group weir.GroupID
+	link  weir.Seq
 }
 
 // Prepare reads the query's value and returns an Invalid error where it cannot
@@ -86,6 +88,9 @@ func (q Query) Prepare() (*Lookup, error) {
 	if q.Project == 0 {
 		return nil, weir.E("find", weir.Invalid, "a look-up by %s needs a project", q.Kind)
 	}
+	if q.Value == "" && q.Kind != ByPipeline {
+		return nil, weir.E("find", weir.Invalid, "a look-up by %s needs a value", q.Kind)
+	}
 	switch q.Kind {
 	case ByRun, ByCause:
 		run, err := weir.ParseRunID(q.Value)
@@ -93,6 +98,12 @@ func (q Query) Prepare() (*Lookup, error) {
 			return nil, err
 		}
 		l.run, l.Hash = run, hash(q.Kind, q.Project, string(run[:]))
+	case ByGroup:
+		group, err := weir.ParseGroupID(q.Value)
+		if err != nil {
+			return nil, err
+		}
+		l.group, l.Hash = group, hash(q.Kind, q.Project, string(group[:]))
 	case ByLink:
 		seq, err := strconv.ParseUint(q.Value, 10, 64)
 		if err != nil {
@@ -150,6 +161,8 @@ func (l *Lookup) matchesChange(c *weir.Change) bool {
 		return c.Pipeline == l.Value
 	case ByExecution:
 		return c.Firing != nil && slices.Contains(c.Firing.Executions, l.Value)
+	case ByGroup:
+		return c.Firing != nil && c.Firing.Group == l.group
 	case ByLink:
 		return c.Firing != nil && slices.ContainsFunc(c.Firing.Members, func(m weir.Member) bool { return m.Seq == l.link })
 	default:

@@ -154,6 +154,7 @@ func findByTime(f *fixture) {
 func findInvalid(f *fixture) {
 	for _, q := range []journal.Query{
 		{Kind: journal.ByType, Value: "t"},
+		{Project: 1, Kind: journal.ByType},
 		{Project: 1, Kind: journal.ByRun, Value: "run_1"},
 		{Project: 1, Kind: journal.ByCause, Value: ""},
 		{Project: 1, Kind: journal.ByLink, Value: "-1"},

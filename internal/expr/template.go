@@ -2,6 +2,7 @@ package expr
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -58,7 +59,7 @@ func CompileTemplate(source string, scope Scope) (*Template, error) {
 }
 
 func inTemplate(err error, source string, from int) error {
-	if c, ok := err.(*CompileError); ok { //nolint:errorlint // Compile returns it unwrapped
+	if c, ok := errors.AsType[*CompileError](err); ok {
 		return c.in(source, from)
 	}
 	return err

@@ -61,7 +61,11 @@ const (
 // Reset forgets everything but memory that can be used again, and sets the
 // event.
 func (v *Vars) Reset(event *weir.Record) {
-	*v = Vars{Event: event, data: object{members: v.data.members[:0]}}
+	members := v.data.members[:0]
+	if cap(members) > 1024 {
+		members = nil
+	}
+	*v = Vars{Event: event, data: object{members: members}}
 }
 
 // UsedSecrets returns the values of secrets that expressions have used, each

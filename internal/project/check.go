@@ -61,7 +61,7 @@ func (r *reader) wrongCode(n *node, err error) {
 		at.line, at.column = r.within(n, strings.Count(before, "\n")+1, utf8.RuneCountInString(before[line:])+1)
 	}
 	hint := ""
-	if cut := r.line(at.line); !n.quoted && strings.Contains(cut, " #") {
+	if !n.quoted && strings.Contains(string(r.line(at.line)), " #") {
 		hint = `what follows " #" is a comment: quote the text`
 	}
 	r.fail(&at, hint, "%s", message)
@@ -80,9 +80,7 @@ func (r *reader) within(n *node, line, column int) (int, int) {
 	} else if line == 1 {
 		from = n.column - 1
 	}
-	written := []rune(r.line(there))
-	written = written[min(max(from, 0), len(written)):]
-	before, _, found := strings.Cut(string(written), lines[line-1])
+	before, _, found := strings.Cut(string(r.rest(there, from+1)), lines[line-1])
 	if !found {
 		return n.line, n.column
 	}

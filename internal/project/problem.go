@@ -21,8 +21,9 @@ type Problem struct {
 	Column  int    `json:"column"`          // from 1, in characters
 	Field   string `json:"field,omitempty"` // "triggers.usage.fire[0].count"
 	Message string `json:"message"`
-	Hint    string `json:"hint,omitempty"` // what to write instead
-	Text    string `json:"text,omitempty"` // the line at fault
+	Hint    string `json:"hint,omitempty"`  // what to write instead
+	Text    string `json:"text,omitempty"`  // the line at fault, of a long one the part around the column
+	Caret   int    `json:"caret,omitempty"` // where the column is in Text, from 1
 }
 
 // String returns "file:line:column: message (hint)".
@@ -46,8 +47,7 @@ func (p Problem) Show() string {
 	bare.Hint = ""
 	lines := []string{bare.String()}
 	if p.Text != "" {
-		text, column := window(p.Text, p.Column)
-		lines = append(lines, "  "+text, "  "+indent(text, column)+"^")
+		lines = append(lines, "  "+p.Text, "  "+indent(p.Text, p.Caret)+"^")
 	}
 	if p.Hint != "" {
 		lines = append(lines, "  "+p.Hint)
@@ -56,14 +56,13 @@ func (p Problem) Show() string {
 }
 
 // window cuts a long line around a column, and returns the column in the rest.
-func window(text string, column int) (string, int) {
+func window(line []rune, column int) (string, int) {
 	const width, before = 120, 40
-	runes := []rune(text)
 	from := 0
-	if len(runes) > width && column > before {
-		from = min(column-before, len(runes)-width)
+	if len(line) > width && column > before {
+		from = min(column-before, len(line)-width)
 	}
-	return string(runes[from:min(from+width, len(runes))]), column - from
+	return string(line[from:min(from+width, len(line))]), column - from
 }
 
 // indent returns what stands before the column, blanked out; tabs stay, so that
@@ -123,10 +122,9 @@ func (ps Problems) sorted() Problems {
 			cmp.Compare(a.Message, b.Message))
 	})
 	out = slices.Compact(out)
-	if more := len(out) - maxProblems; more > 0 {
+	if len(out) > maxProblems {
 		last := out[maxProblems-1]
-		out = append(out[:maxProblems:maxProblems],
-			Problem{File: last.File, Message: fmt.Sprintf("and %d problems more", more)})
+		out = append(out[:maxProblems:maxProblems], Problem{File: last.File, Message: "and more"})
 	}
 	return out
 }

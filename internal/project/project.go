@@ -20,7 +20,7 @@ import (
 // The bounds of what is read at once.
 const (
 	MaxFileSize    = 1 << 20 // bytes of one file
-	MaxDefinitions = 20_000  // of all files together
+	MaxDefinitions = 50_000  // of all files together
 )
 
 // File is a project file. Name is what problems call it.

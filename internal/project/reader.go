@@ -16,16 +16,25 @@ type reader struct {
 	set      *Set
 	name     string
 	text     string
-	lines    []string
+	lines    [][]rune // of text, once one was asked for
 	problems Problems
 	warnings Problems
 }
 
-func (r *reader) report(p Problem) { r.problems = append(r.problems, p) }
+// report keeps a problem, until there are more than are told.
+func (r *reader) report(p Problem) {
+	if !r.full() {
+		r.problems = append(r.problems, p)
+	}
+}
+
+func (r *reader) full() bool { return len(r.problems) > maxProblems }
 
 // fail reports a problem at a node.
 func (r *reader) fail(at *node, hint, format string, args ...any) {
-	r.report(r.problem(at, hint, fmt.Sprintf(format, args...)))
+	if !r.full() {
+		r.report(r.problem(at, hint, fmt.Sprintf(format, args...)))
+	}
 }
 
 // warn reports what is allowed and probably not meant.
@@ -35,19 +44,29 @@ func (r *reader) warn(at *node, hint, format string, args ...any) {
 
 func (r *reader) problem(at *node, hint, text string) Problem {
 	line := r.line(at.line)
-	column := min(max(at.column, 1), len([]rune(line))+1)
-	return Problem{File: r.name, Line: at.line, Column: column, Field: at.path, Message: text, Hint: hint, Text: line}
+	p := Problem{File: r.name, Line: at.line, Field: at.path, Message: text, Hint: hint}
+	p.Column = min(max(at.column, 1), len(line)+1)
+	p.Text, p.Caret = window(line, p.Column)
+	return p
 }
 
-// line returns a line of the file, from 1; "" where there is none.
-func (r *reader) line(n int) string {
+// line returns a line of the file, from 1; nil where there is none.
+func (r *reader) line(n int) []rune {
 	if r.lines == nil {
-		r.lines = strings.Split(r.text, "\n")
+		for text := range strings.SplitSeq(r.text, "\n") {
+			r.lines = append(r.lines, []rune(strings.TrimSuffix(text, "\r")))
+		}
 	}
 	if n < 1 || n > len(r.lines) {
-		return ""
+		return nil
 	}
-	return strings.TrimSuffix(r.lines[n-1], "\r")
+	return r.lines[n-1]
+}
+
+// rest returns what stands in a line from a column on.
+func (r *reader) rest(line, column int) []rune {
+	text := r.line(line)
+	return text[min(max(column-1, 0), len(text)):]
 }
 
 // keys are what a mapping may contain.

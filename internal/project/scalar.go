@@ -55,10 +55,12 @@ func (n *node) what() string {
 	switch {
 	case n.kind == list:
 		return "a list"
+	case n.kind == mapping && len(n.fields) == 0:
+		return "an empty mapping"
 	case n.kind == mapping:
 		return "a mapping"
 	case n.isNull():
-		return "nothing"
+		return "an empty value"
 	case n.isBool():
 		return "the boolean " + n.text
 	case n.isNumber():

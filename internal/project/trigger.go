@@ -58,10 +58,10 @@ func (r *reader) trigger(text string, n *node) {
 		t.at[key.text] = value
 		t.read(key.text, value)
 	}
-	if len(r.problems) > before {
-		return
+	if len(r.problems) == before {
+		t.check()
 	}
-	t.check()
+	t.pipelines()
 	r.set.Triggers = append(r.set.Triggers, t.trigger)
 }
 
@@ -84,8 +84,7 @@ func (t *triggerReader) read(key string, n *node) {
 		t.skew(n)
 	case "max_events":
 		t.trigger.MaxEvents = t.maxEvents(n)
-	case "run", "on_expire":
-		// They are read when the rest is known.
+	case "run", "on_expire": // read when the rest is known
 	}
 }
 
@@ -121,20 +120,17 @@ func (r *reader) criterion(n *node, k keys) weir.Criterion {
 	return c
 }
 
-// types reads one glob or a list of them. The result is nil only where one was
-// refused.
+// types reads one glob or a list of them. The result is not nil: no glob is
+// something else than none given.
 func (r *reader) types(n *node) []string {
 	out := []string{}
 	if n.kind == mapping {
 		r.wrong(n, "a type or a list of types", `[order.*, "!order.test"]`)
-		return nil
+		return out
 	}
 	for _, item := range oneOrMore(n) {
 		glob := r.words(item, "order.*")
-		if glob == "" {
-			return nil
-		}
-		if _, err := expr.CompileGlobs([]string{glob}); err != nil {
+		if _, err := expr.CompileGlobs([]string{glob}); glob != "" && err != nil {
 			r.wrongCode(item, err)
 		}
 		out = append(out, glob)
@@ -232,7 +228,6 @@ func (t *triggerReader) check() {
 	} else {
 		t.checkGroups()
 	}
-	t.pipelines()
 }
 
 func (t *triggerReader) checkWithoutGroups() {
@@ -260,7 +255,7 @@ func (t *triggerReader) checkGroups() {
 		}
 	}
 	if t.at["fire"] == nil && t.at["run"] != nil {
-		t.warn(t.at["run"], "name it in on_expire", "never run: without fire a group only expires")
+		t.warn(t.at["run"], "name it in on_expire", "this is never run: without fire a group only expires")
 	}
 }
 

@@ -119,10 +119,11 @@ func onlyEventOfStep(s *weir.Step) string {
 		}
 		return firstOnlyEvent(texts)
 	case s.Emit != nil && !s.Emit.Each && s.Emit.Data == nil:
-		return "emit, which has no data of its own,"
+		return "emit (it has no data of its own)"
 	case s.Emit != nil && !s.Emit.Each:
 		texts := []weir.NamedText{
-			{Name: "emit.type", Text: s.Emit.Type}, {Name: "emit.source", Text: s.Emit.Source},
+			{Name: "emit.type", Text: s.Emit.Type},
+			{Name: "emit.source", Text: s.Emit.Source},
 			{Name: "emit.subject", Text: s.Emit.Subject},
 		}
 		var data any

@@ -3,6 +3,8 @@ package project
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,6 +19,7 @@ import (
 const (
 	maxNesting = 50
 	maxNodes   = 200_000
+	maxKeyCost = 10_000 * 10_000 / 2 // as for one mapping of 10,000 keys
 )
 
 // node is a place in a file with its value: what the decoders read, with the
@@ -88,16 +91,18 @@ func (r *reader) tree() (root *node) {
 
 // syntax reports what the parser refused.
 func (r *reader) syntax(err error) {
-	at, message := &node{line: 1, column: 1}, err.Error()
-	if e, ok := errors.AsType[yaml.Error](err); ok {
-		message = e.GetMessage()
-		if tk := e.GetToken(); tk != nil && tk.Position != nil {
-			at = position(tk)
-			r.fail(at, syntaxHint(r.line(at.line), tk, message), "not YAML: %s", message)
-			return
-		}
+	e, ok := errors.AsType[yaml.Error](err)
+	if !ok || e.GetToken() == nil || e.GetToken().Position == nil {
+		r.fail(&node{line: 1, column: 1}, "", "not YAML")
+		return
 	}
-	r.fail(at, "", "not YAML: %s", message)
+	r.notYAML(e.GetToken(), e.GetMessage()) // not e.Error(), which prints the file around the place at great cost
+}
+
+// notYAML reports what cannot be read, and guesses why.
+func (r *reader) notYAML(tk *token.Token, message string) {
+	hint := r.syntaxHint(tk, message)
+	r.fail(position(tk), hint, "not YAML: %s", strings.ReplaceAll(message, "\t", `\t`))
 }
 
 func position(tk *token.Token) *node {
@@ -190,4 +195,209 @@ func join(path, key string) string {
 		return path + "[" + strconv.Quote(key) + "]"
 	}
 	return path + "." + key
+}
+
+// traps looks through the tokens for what YAML reads otherwise than people
+// mean it, and for nesting that would cost the parser its stack. It reports all
+// that it finds and whether there was any.
+func (r *reader) traps(tokens token.Tokens) bool {
+	before := len(r.problems)
+	t := trapper{reader: r, anchors: map[string]bool{}}
+	for i, tk := range tokens {
+		if tk.Position == nil {
+			continue
+		}
+		var next *token.Token
+		if i+1 < len(tokens) {
+			next = tokens[i+1]
+		}
+		t.token(tk, next)
+		t.nest(tk)
+		if t.over || r.full() {
+			break
+		}
+	}
+	return len(r.problems) > before
+}
+
+// trapper is what traps knows at one token.
+type trapper struct {
+	*reader
+	anchors map[string]bool
+	flow    int     // open brackets
+	blocks  []block // the open block collections
+	cost    int     // of all mappings, for the parser: it is quadratic in the keys of one
+	over    bool
+	trapped int // the line of the last trap outside of brackets: the rest of it is not what it seems
+}
+
+func (t *trapper) token(tk, next *token.Token) {
+	at := position(tk)
+	if at.line == t.trapped {
+		return
+	}
+	before := len(t.problems)
+	defer func() {
+		if len(t.problems) > before && t.flow == 0 {
+			t.trapped = at.line
+		}
+	}()
+	switch tk.Type {
+	case token.TagType:
+		raw := t.raw(at)
+		t.fail(at, quoteIt(raw), "%s is a YAML tag", raw)
+	case token.AliasType:
+		if next == nil || !t.anchors[next.Value] {
+			raw := t.raw(at)
+			t.fail(at, quoteIt(raw), "%s is a YAML alias, and no anchor has that name", raw)
+		}
+	case token.AnchorType:
+		if next == nil || tk.Prev != nil && tk.Prev.Prev != nil && tk.Prev.Prev.Type == token.AnchorType {
+			t.fail(at, quoteIt(t.raw(at)), "%s is a YAML anchor", t.raw(at))
+			return
+		}
+		t.anchors[next.Value] = true
+	case token.MergeKeyType:
+		t.fail(at, "write the keys out", "<< is not in YAML 1.2")
+	case token.MappingKeyType:
+		t.fail(at, "write key: value", "a key may not begin with ?")
+	case token.DirectiveType:
+		t.fail(at, "leave it out, or quote the text that begins with it", "%% begins a YAML directive")
+	case token.MappingStartType:
+		if p := tk.Prev; t.flow > 0 && p != nil && strings.HasSuffix(p.Value, "$") && p.Type == token.StringType {
+			from := position(p)
+			t.fail(from, quoteIt(template(t.rest(from.line, from.column))), "${…} inside of { } or [ ] must be quoted")
+		}
+	case token.InvalidType:
+		t.notYAML(tk, tk.Error)
+	default: // no trap
+	}
+}
+
+// block is a collection that is written without brackets.
+type block struct{ column, keys int }
+
+// nest follows how deep collections lie in each other, by brackets and, outside
+// of them, by columns.
+func (t *trapper) nest(tk *token.Token) {
+	switch tk.Type {
+	case token.SequenceStartType, token.MappingStartType:
+		t.flow++
+	case token.SequenceEndType, token.MappingEndType:
+		t.flow = max(0, t.flow-1)
+	case token.SequenceEntryType:
+		t.enclosing(tk.Position.Column)
+	case token.MappingValueType:
+		column := tk.Position.Column
+		if tk.Prev != nil && tk.Prev.Position != nil {
+			column = tk.Prev.Position.Column
+		}
+		if b := t.enclosing(column); b != nil {
+			b.keys++
+			t.cost += b.keys
+		}
+	default:
+		return
+	}
+	switch {
+	case t.flow+len(t.blocks) > maxNesting:
+		t.over = true
+		t.fail(position(tk), "", "nested more than %d deep", maxNesting)
+	case t.cost > maxKeyCost:
+		t.over = true
+		t.fail(position(tk), "make it several files", "too many keys")
+	}
+}
+
+// enclosing returns the block collection that what stands at a column belongs to,
+// nil within brackets.
+func (t *trapper) enclosing(column int) *block {
+	if t.flow > 0 {
+		return nil
+	}
+	last := len(t.blocks) - 1
+	for last >= 0 && t.blocks[last].column > column {
+		last--
+	}
+	t.blocks = t.blocks[:last+1]
+	if last < 0 || t.blocks[last].column < column {
+		t.blocks = append(t.blocks, block{column: column})
+	}
+	return &t.blocks[len(t.blocks)-1]
+}
+
+// raw returns the value that begins at a place as it is written: to the end of
+// the line, or, within brackets, to the comma or bracket that ends it.
+func (t *trapper) raw(at *node) string {
+	const most = 200
+	rest := t.rest(at.line, at.column)
+	text := string(rest[:min(most, len(rest))])
+	if i := strings.Index(text, " #"); i >= 0 {
+		text = text[:i]
+	}
+	if t.flow > 0 {
+		if i := strings.IndexAny(text, ",]}"); i >= 0 {
+			text = text[:i]
+		}
+	}
+	return clip(strings.TrimSpace(text))
+}
+
+// template returns the ${…} that a text begins with, and what follows it up to
+// the next comma or bracket.
+func template(rest []rune) string {
+	const most = 200
+	text := string(rest[:min(most, len(rest))])
+	end := strings.IndexByte(text, '}')
+	if end < 0 {
+		return strings.TrimSpace(text)
+	}
+	end++
+	if i := strings.IndexAny(text[end:], ",]}"); i >= 0 {
+		return strings.TrimSpace(text[:end+i])
+	}
+	return text[:end]
+}
+
+// quoteIt returns the hint to quote a text, in the quotes that need no escapes.
+func quoteIt(text string) string {
+	if strings.ContainsAny(text, `"\`) {
+		return "quote it: '" + strings.ReplaceAll(text, "'", "''") + "'"
+	}
+	return fmt.Sprintf("quote it: \"%s\"", text)
+}
+
+// exclusion finds a text that begins with ! within brackets.
+var exclusion = regexp.MustCompile(`[\[{,:] *(![^\s,\[\]{}]+)`)
+
+// syntaxHint guesses what led to a syntax error.
+func (r *reader) syntaxHint(tk *token.Token, message string) string {
+	lead, prev := r.line(tk.Position.Line), tk.Prev
+	for i, c := range lead {
+		if c != ' ' && c != '\t' {
+			lead = lead[:i]
+			break
+		}
+	}
+	bang := exclusion.FindStringSubmatch(string(r.line(tk.Position.Line)))
+	switch {
+	case slices.Contains(lead, '\t'):
+		return "a tab cannot indent: use spaces"
+	case strings.Contains(message, "reserved character"):
+		return "quote the text that begins with it"
+	case strings.Contains(message, "mapping value is not allowed"):
+		return `a text with ": " in it must be quoted`
+	case prev != nil && prev.Position != nil && prev.Position.Line == tk.Position.Line &&
+		(prev.Type == token.SingleQuoteType || prev.Type == token.DoubleQuoteType):
+		return "a text that begins with a quote ends with it: put the whole into the other kind of quotes"
+	case strings.Contains(message, "value is not allowed in this context"):
+		return "is the line indented like its neighbours?"
+	case bang != nil:
+		return quoteIt(clip(bang[1]))
+	case strings.Contains(message, "must be specified"):
+		return "a bracket or comma is missing, or a text with brackets in it is not quoted"
+	case strings.Contains(message, "could not find end character"):
+		return "the closing quote is missing"
+	}
+	return ""
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"weir"
@@ -88,6 +89,7 @@ func define(kind weir.DefinitionKind, name string, body any) weir.Definition {
 func (e *engine) publish(ctx context.Context, n, size int, event func(i int) *weir.Event) error {
 	const publishers = 16
 	var wg sync.WaitGroup
+	var published atomic.Int64
 	errs := make(chan error, publishers)
 	each := n / publishers
 	for p := range publishers {
@@ -97,6 +99,7 @@ func (e *engine) publish(ctx context.Context, n, size int, event func(i int) *we
 				for k := i; k < min(i+size, each); k++ {
 					records = append(records, &weir.Record{Project: weir.DefaultProject, Event: event(p*each + k)})
 				}
+				e.pace(2 * int(published.Add(int64(len(records)))))
 				if _, err := e.journal.Append(ctx, weir.Batch{Records: records}); err != nil {
 					errs <- err
 					return
@@ -112,6 +115,18 @@ func (e *engine) publish(ctx context.Context, n, size int, event func(i int) *we
 		return nil
 	}
 }
+
+// pace holds a publisher back while the engine is more than some ten thousand
+// records behind what was published: overload is another benchmark.
+func (e *engine) pace(want int) {
+	for want-int(e.journal.Head()) > backlog {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		_ = e.journal.Wait(ctx, e.journal.Head())
+		cancel()
+	}
+}
+
+const backlog = 40_000
 
 // settled waits until the journal has the wanted number of records and all are
 // folded.

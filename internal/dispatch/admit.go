@@ -8,18 +8,28 @@ import (
 	"weir/internal/fold"
 )
 
-// admit leases the runs that may start to the workers that are free.
+// admit leases the runs that may start to the workers that are free. Quick runs
+// take no slot, so workers may be free again at once.
 func (d *Dispatcher) admit(ctx context.Context) error {
-	free := d.workers.Free() - len(d.parked)
-	if free <= 0 || d.inbox.isDraining() {
-		return nil
+	for !d.inbox.isDraining() {
+		free := d.workers.Free() - len(d.parked)
+		if free <= 0 {
+			return nil
+		}
+		now := d.now()
+		d.admits = d.lanes.Admit(now, free, d.admits[:0])
+		if len(d.admits) == 0 {
+			return nil
+		}
+		if err := d.lease(ctx, d.admits, now); err != nil {
+			return err
+		}
 	}
-	now := d.now()
-	d.admits = d.lanes.Admit(now, free, d.admits[:0])
-	if len(d.admits) == 0 {
-		return nil
-	}
-	leases, err := d.leases(ctx, d.admits, now)
+	return nil
+}
+
+func (d *Dispatcher) lease(ctx context.Context, ids []weir.RunID, now weir.Time) error {
+	leases, err := d.leases(ctx, ids, now)
 	if err != nil {
 		return err
 	}
@@ -45,6 +55,7 @@ func (d *Dispatcher) hand(leases []weir.Lease) {
 	var now []weir.Lease
 	for _, l := range leases {
 		if wait(l) {
+			d.running[l.Run.ID].waits = true
 			d.parked = append(d.parked, l)
 		} else {
 			now = append(now, l)

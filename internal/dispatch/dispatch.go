@@ -57,6 +57,7 @@ const (
 	tickGap      = 10 * time.Millisecond // least time between ticks
 	retryFlush   = 200 * time.Millisecond
 	finalTimeout = 10 * time.Second
+	youngLease   = 100 * time.Millisecond // a lease that a flush need not write yet
 )
 
 // Dispatcher is the loop of one shard.
@@ -77,17 +78,19 @@ type Dispatcher struct {
 	parked  []weir.Lease // may start once a flush holds their lease
 	admits  []weir.RunID // scratch
 
-	flushing  *flight // nil when none is under way
-	flushed   weir.Seq
-	lastFlush time.Time
-	lastTick  time.Time
-	settlers  []settle
+	flushing   *flight // nil when none is under way
+	flushed    weir.Seq
+	dirtySince time.Time // when the cursor first moved beyond the last layer
+	lastFlush  time.Time
+	lastTick   time.Time
+	settlers   []settle
 }
 
 // running is a run that is leased.
 type running struct {
 	try     int
 	began   weir.Time
+	waits   bool // begins only when a flush holds its lease
 	changed bool // the fold saw a change since: look at the run again when the try has ended
 }
 
@@ -165,6 +168,9 @@ func (d *Dispatcher) foldSome(ctx context.Context) (int, error) {
 	records, err := d.Journal.Read(ctx, cursor, turnRecords)
 	if err != nil {
 		return 0, err
+	}
+	if len(records) > 0 && !d.fold.Moved() {
+		d.dirtySince = time.Now()
 	}
 	return len(records), d.foldAll(ctx, records)
 }

@@ -41,9 +41,8 @@ func (d *Dispatcher) wantsFlush(atHead bool) bool {
 	}
 	cursor, _ := d.fold.Cursor()
 	asked := slices.ContainsFunc(d.settlers, func(s settle) bool { return s.seq <= cursor })
-	since := time.Since(d.lastFlush)
-	idle := atHead && len(d.running) == 0 && since >= idleGap
-	return asked || idle || since >= d.FlushEvery || d.fold.Changed() >= fullLayer
+	idle := atHead && len(d.running) == 0 && time.Since(d.lastFlush) >= idleGap
+	return asked || idle || time.Since(d.dirtySince) >= d.FlushEvery || d.fold.Changed() >= fullLayer
 }
 
 // takeOff freezes the layer and writes it beside the fold.
@@ -99,10 +98,16 @@ func (d *Dispatcher) landed(ctx context.Context, wait bool) (bool, error) {
 	return true, nil
 }
 
+// leaseRows returns the leases to write: those for which a run waits, and those
+// that are not young. A try of another one is repeated uncounted after a crash,
+// like one that begins after this flush.
 func (d *Dispatcher) leaseRows() []fold.LeaseRow {
-	rows := make([]fold.LeaseRow, 0, len(d.running))
+	young := d.now().Add(-youngLease)
+	rows := make([]fold.LeaseRow, 0, len(d.parked))
 	for id, r := range d.running {
-		rows = append(rows, fold.LeaseRow{Run: id, Node: d.Node, Try: r.try, Began: r.began})
+		if r.waits || r.began <= young {
+			rows = append(rows, fold.LeaseRow{Run: id, Node: d.Node, Try: r.try, Began: r.began})
+		}
 	}
 	slices.SortFunc(rows, func(a, b fold.LeaseRow) int { return bytes.Compare(a.Run[:], b.Run[:]) })
 	return rows

@@ -139,11 +139,10 @@ func (d *Dispatcher) sleep(ctx context.Context) {
 		sooner(due.Sub(now))
 	}
 	if d.fold.Moved() && d.flushing == nil {
-		gap := d.FlushEvery
+		sooner(time.Until(d.dirtySince.Add(d.FlushEvery)))
 		if len(d.running) == 0 {
-			gap = idleGap
+			sooner(time.Until(d.lastFlush.Add(idleGap)))
 		}
-		sooner(time.Until(d.lastFlush.Add(gap)))
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()

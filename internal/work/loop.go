@@ -49,7 +49,7 @@ const (
 	defaultSlots = 256
 	defaultGrace = 10 * time.Second
 	writeGrace   = 5 * time.Second // for the last appends, after Grace
-	quickLoops   = 2
+	quickLoops   = 8
 	quickPerSlot = 16  // quick runs that may be under way for each slot
 	quickSlice   = 512 // quick runs whose changes are appended together
 )

@@ -2,9 +2,12 @@ package api
 
 import (
 	"context"
+	"net/http"
 
 	"weir"
 	"weir/client"
+	"weir/internal/auth"
+	"weir/internal/ingest"
 )
 
 // Reader is the read side. Lists are newest first, with at most Paging.Limit
@@ -20,32 +23,24 @@ type Reader interface {
 	Group(ctx context.Context, project weir.ProjectID, id weir.GroupID) (client.Group, error)
 }
 
-// Refusals lists what was turned away, all that is known at the time of the
-// call, newest first.
-type Refusals interface {
-	Refusals(ctx context.Context, project weir.ProjectID, p client.Paging) (client.Page[client.Refusal], error)
-}
-
-// Orders appends orders of people and returns their places once durable.
-// Errors: NotFound where the run is unknown, Conflict where it is in a state
-// that the order does not fit, or where another came first.
+// Orders gives orders of people and waits until they are shown, as long as the
+// context allows: a place with Behind is an order that holds and is not shown
+// yet. Other errors: NotFound where the run is unknown, Conflict where it is in
+// a state that the order does not fit, or where another apply came first.
 type Orders interface {
-	// Apply appends an order whose Revision is one more than the project's.
+	// Apply installs definitions; their Revision is one more than the project's.
 	Apply(ctx context.Context, project weir.ProjectID, order *weir.Apply) (weir.Seq, error)
-	// Change orders one of Hastened, Redriven, Cancelled and Purged.
-	Change(ctx context.Context, project weir.ProjectID, run weir.RunID, order RunOrder) (weir.Seq, error)
+	// Change orders a change of a run: Hastened, Redriven, Cancelled or Purged.
+	Change(ctx context.Context, project weir.ProjectID, order weir.Change) (weir.Seq, error)
 }
 
-// RunOrder is what a person orders a run to do.
-type RunOrder struct {
-	Kind weir.ChangeKind // Hastened, Redriven, Cancelled or Purged
-	By   string
-}
-
-// Definitions returns the definitions of a project that are in force, and its
-// revision, as of the newest apply that was answered.
-type Definitions interface {
-	Definitions(ctx context.Context, project weir.ProjectID) (revision uint64, inForce []weir.Definition, err error)
+// State is what the API reads of the control data.
+type State interface {
+	ProjectByName(ctx context.Context, name string) (weir.Project, error) // NotFound where there is none
+	// Definitions returns what is in force, and the project's revision.
+	Definitions(ctx context.Context, project weir.ProjectID) ([]weir.Definition, uint64, error)
+	// ListRefusals returns those with numbers below before, newest first; 0 is all.
+	ListRefusals(ctx context.Context, project weir.ProjectID, before int64, limit int) ([]weir.Refusal, error)
 }
 
 // Secrets keeps the secrets of projects. Nothing that it returns is a value.
@@ -55,13 +50,19 @@ type Secrets interface {
 	Delete(ctx context.Context, project weir.ProjectID, name string) error
 }
 
-// Projects finds a project's number by its name: NotFound where there is none.
-type Projects interface {
-	ProjectID(ctx context.Context, name string) (weir.ProjectID, error)
-}
-
 // Settler waits until reads show everything up to a place, and answers Behind
 // where that takes longer than the context allows.
 type Settler interface {
 	Settle(ctx context.Context, seq weir.Seq) error
+}
+
+// Tokens says who an Authorization header is of.
+type Tokens interface {
+	Authenticate(ctx context.Context, header string) (auth.Principal, error)
+}
+
+// Hooks takes webhooks. The request has the path values project, "" for the
+// default one, and source.
+type Hooks interface {
+	Receive(w http.ResponseWriter, r *http.Request) ([]ingest.Accepted, error)
 }

@@ -326,14 +326,21 @@ func (d *decoder) setBinary(e *weir.Event) error {
 		return weir.E("", weir.Invalid, "is not base64").WithField("data_base64")
 	}
 	e.Data = bytes
-	if e.IsJSON() && !IsJSON(bytes) {
+	if e.IsJSON() && CheckJSON(bytes) != nil {
 		return weir.E("", weir.Invalid, "is not JSON, which it is said to be: give its datacontenttype").WithField("data_base64")
 	}
 	return nil
 }
 
-// IsJSON reports whether b is one JSON value in UTF-8 that Weir takes as data.
-func IsJSON(b []byte) bool {
+// CheckJSON fails where b is not one JSON value in UTF-8 that Weir takes as
+// data.
+func CheckJSON(b []byte) error {
+	if err := checkUTF8(b); err != nil {
+		return err
+	}
 	s := scanner{b: b}
-	return checkUTF8(b) == nil && s.value(MaxDepth) == nil && s.end() == nil
+	if err := s.value(MaxDepth); err != nil {
+		return err
+	}
+	return s.end()
 }

@@ -125,7 +125,7 @@ func (d *decoder) plain(b Body) error {
 		return err
 	}
 	if e.ID == "" {
-		e.ID = newID(time.Now())
+		e.ID = NewID(time.Now())
 	}
 	d.space()
 	from := d.i

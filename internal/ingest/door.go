@@ -128,7 +128,7 @@ func (d *Door) check(e *weir.Event, now time.Time) error {
 		return d.limits.dataTooLarge(len(e.Data))
 	}
 	if e.Execution == "" {
-		e.Execution = newID(now)
+		e.Execution = NewID(now)
 	}
 	return nil
 }
@@ -143,9 +143,9 @@ func batchOf(project weir.ProjectID, events []*weir.Event) weir.Batch {
 	return batch
 }
 
-// newID makes the id of an execution or event: a UUID of version 7 in hex. It
+// NewID makes the id of an execution or event: a UUID of version 7 in hex. It
 // tells apart and is no secret.
-func newID(now time.Time) string {
+func NewID(now time.Time) string {
 	var id [16]byte
 	ms := uint64(now.UnixMilli())
 	hi, lo := rand.Uint64(), rand.Uint64()

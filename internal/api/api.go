@@ -1,0 +1,132 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"weir"
+	"weir/internal/auth"
+	"weir/internal/ingest"
+)
+
+// Options are what the API asks.
+type Options struct {
+	Tokens  Tokens
+	Door    *ingest.Door
+	Hooks   Hooks
+	Reader  Reader
+	Orders  Orders
+	State   State
+	Secrets Secrets
+	Settler Settler
+
+	Ready   func(ctx context.Context) error // nil error: everything is taken and shown
+	Metrics http.Handler                    // nil: there are none
+	Version string
+	Log     *slog.Logger
+}
+
+// API is the native HTTP interface. It is an http.Handler.
+type API struct {
+	Options
+	log     *slog.Logger
+	huma    huma.API
+	handler http.Handler
+}
+
+// New returns the API.
+func New(o Options) *API {
+	a := &API{Options: o, log: o.Log}
+	v1, mux := http.NewServeMux(), http.NewServeMux()
+	a.huma = humago.New(v1, humaConfig())
+	a.huma.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) { next(plainContext{ctx}) })
+	a.registerEvents()
+	a.registerRuns()
+	a.registerDefinitions()
+	a.registerSecrets()
+	v1.HandleFunc("/", a.notFound(v1, mux))
+
+	mux.HandleFunc("POST /v1/events", a.publish)
+	mux.HandleFunc("POST /hooks/{source}", a.hook)
+	mux.HandleFunc("POST /hooks/{project}/{source}", a.hook)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("GET /readyz", a.ready)
+	if o.Metrics != nil {
+		mux.Handle("GET /metrics", a.enter(a.need(auth.Viewer, o.Metrics)))
+	}
+	mux.Handle("/v1/", a.enter(v1))
+	mux.HandleFunc("/", a.notFound(mux))
+	a.handler = a.recovered(mux)
+	a.describePlain()
+	return a
+}
+
+// ServeHTTP answers a request.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.ServeHTTP(w, r) }
+
+func (a *API) ready(w http.ResponseWriter, r *http.Request) {
+	if err := a.Ready(r.Context()); err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// need lets principals with the role through.
+func (a *API) need(role auth.Role, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := callerOf(r.Context()).Need(role); err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// notFound answers what no pattern of the muxes takes: 405 where another method
+// would be taken.
+func (a *API) notFound(muxes ...*http.ServeMux) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if allowed := methods(r, muxes); len(allowed) > 0 {
+			w.Header().Set("Allow", strings.Join(allowed, ", "))
+			err := weir.E("", weir.Invalid, "%s is not taken here: use %s", r.Method, strings.Join(allowed, " or "))
+			a.fail(w, r, &statusError{http.StatusMethodNotAllowed, err})
+			return
+		}
+		a.fail(w, r, weir.E("", weir.NotFound, "there is nothing at %s", r.URL.Path))
+	}
+}
+
+// methods returns the methods with which the muxes take a path.
+func methods(r *http.Request, muxes []*http.ServeMux) []string {
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		for _, mux := range muxes {
+			if _, pattern := mux.Handler(other); strings.HasPrefix(pattern, method+" ") {
+				allowed = append(allowed, method)
+			}
+		}
+	}
+	return allowed
+}
+
+// recovered keeps a handler that panics from ending the connection unanswered.
+func (a *API) recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if v := recover(); v != nil {
+				a.log.Error("a handler panicked", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
+				a.fail(w, r, weir.E("", weir.Internal, "panic"))
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}

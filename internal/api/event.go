@@ -1,0 +1,158 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"weir"
+	"weir/client"
+	"weir/internal/auth"
+	"weir/internal/ingest"
+)
+
+// event describes client.Event for the OpenAPI document. Extensions stand
+// beside these.
+type event struct {
+	SpecVersion string          `json:"specversion" enum:"1.0"`
+	ID          string          `json:"id"`
+	Source      string          `json:"source" format:"uri-reference"`
+	Type        string          `json:"type"`
+	Subject     string          `json:"subject,omitempty"`
+	Time        string          `json:"time,omitempty" format:"date-time"`
+	ContentType string          `json:"datacontenttype,omitempty"`
+	Schema      string          `json:"dataschema,omitempty" format:"uri"`
+	Data        json.RawMessage `json:"data,omitempty"`
+	Base64      []byte          `json:"data_base64,omitempty"`
+	Execution   string          `json:"execution,omitempty" doc:"What the event belongs to; made at the door where it has none."`
+	Cause       string          `json:"cause,omitempty" doc:"The run that emitted it."`
+	Hops        int             `json:"hops,omitempty" doc:"How many runs stand between it and the outside."`
+	UID         string          `json:"uid"`
+	Seq         uint64          `json:"seq"`
+	At          string          `json:"at" format:"date-time" doc:"When it was accepted."`
+	_           struct{}        `additionalProperties:"true"`
+}
+
+// publish takes events. It is the hot path, so it stands outside of huma.
+func (a *API) publish(w http.ResponseWriter, r *http.Request) {
+	c, err := a.caller(r)
+	entry := ingest.Entry{Project: c.project, Door: "api"}
+	if err == nil {
+		err = c.Need(auth.Publisher)
+	}
+	if err != nil {
+		a.Door.Refuse(entry, nil, err)
+		a.fail(w, r, err)
+		return
+	}
+	if r.Header.Get("Ce-Specversion") != "" {
+		err := weir.E("", weir.Invalid, "CloudEvents in binary mode are not taken: use the structured mode").WithField("ce-specversion")
+		a.Door.Refuse(entry, nil, err)
+		a.fail(w, r, err)
+		return
+	}
+	body, done, err := a.Door.Read(w, r)
+	defer done()
+	if err != nil {
+		a.Door.Refuse(entry, nil, err)
+		a.fail(w, r, err)
+		return
+	}
+	accepted, err := a.Door.Take(r.Context(), entry, ingest.Body{
+		ContentType: r.Header.Get("Content-Type"), Bytes: body, Query: r.URL.Query(), Key: r.Header.Get("Idempotency-Key"),
+		Source: "/api/" + c.Name,
+	})
+	a.answerAccepted(w, r, accepted, err)
+}
+
+// hook takes a webhook. Its signature stands for a token.
+func (a *API) hook(w http.ResponseWriter, r *http.Request) {
+	accepted, err := a.Hooks.Receive(w, r)
+	a.answerAccepted(w, r, accepted, err)
+}
+
+func (a *API) answerAccepted(w http.ResponseWriter, r *http.Request, accepted []ingest.Accepted, err error) {
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	receipts := client.Receipts{Events: make([]client.Receipt, len(accepted))}
+	var last weir.Seq
+	for i, e := range accepted {
+		receipts.Events[i] = client.Receipt{ID: e.ID, UID: e.UID.String(), Seq: e.Seq, Duplicate: e.Duplicate}
+		last = max(last, e.Seq)
+	}
+	if last > 0 {
+		setSeq(w, last)
+	}
+	writeJSON(w, http.StatusAccepted, "application/json", receipts)
+}
+
+type eventsQuery struct {
+	paging
+	period
+	Type      string `query:"type"`
+	Source    string `query:"source"`
+	ID        string `query:"id"`
+	Subject   string `query:"subject"`
+	Execution string `query:"execution"`
+}
+
+func (a *API) registerEvents() {
+	register(a, operation{
+		id: "list-events", method: http.MethodGet, path: "/v1/events", role: auth.Viewer, summary: "List events, newest first",
+	}, func(ctx context.Context, in *eventsQuery) (*answer[client.Page[client.Event]], error) {
+		since, until, err := in.times()
+		if err != nil {
+			return nil, err
+		}
+		return answered(a.Reader.Events(ctx, callerOf(ctx).project, client.EventFilter{
+			Type: in.Type, Source: in.Source, ID: in.ID, Subject: in.Subject, Execution: in.Execution, Since: since, Until: until,
+		}, in.client()))
+	})
+	register(a, operation{
+		id: "get-event", method: http.MethodGet, path: "/v1/events/{id}", role: auth.Viewer, summary: "Show an event by its uid",
+	}, func(ctx context.Context, in *idPath) (*answer[client.Event], error) {
+		uid, err := parsed(weir.ParseEventUID(in.ID))
+		if err != nil {
+			return nil, err
+		}
+		return answered(a.Reader.Event(ctx, callerOf(ctx).project, uid))
+	})
+	register(a, operation{
+		id: "list-refusals", method: http.MethodGet, path: "/v1/refusals", role: auth.Viewer,
+		summary: "List what was turned away, newest first",
+	}, func(ctx context.Context, in *paging) (*answer[client.Page[client.Refusal]], error) {
+		return answered(a.refusals(ctx, *in))
+	})
+}
+
+// refusals lists refusals, those that are still held at the door among them.
+func (a *API) refusals(ctx context.Context, p paging) (page client.Page[client.Refusal], err error) {
+	var before int64
+	if p.After != "" {
+		if before, err = strconv.ParseInt(p.After, 10, 64); err != nil || before <= 0 {
+			return page, weir.E("", weir.Invalid, "%q is the next of no answer", p.After).WithField("after")
+		}
+	}
+	if err := a.Door.Flush(ctx); err != nil {
+		return page, err
+	}
+	all, err := a.State.ListRefusals(ctx, callerOf(ctx).project, before, p.Limit+1)
+	if err != nil {
+		return page, err
+	}
+	if len(all) > p.Limit {
+		all = slices.Clip(all[:p.Limit])
+		page.Next = strconv.FormatInt(all[p.Limit-1].N, 10)
+	}
+	page.Items = make([]client.Refusal, len(all))
+	for i, f := range all {
+		page.Items[i] = client.Refusal{
+			N: f.N, At: f.At, Door: f.Door, Code: f.Code, Reason: f.Reason, Field: f.Field, Source: f.Source, ID: f.ID, Type: f.Type,
+		}
+	}
+	return page, nil
+}

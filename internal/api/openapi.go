@@ -1,0 +1,91 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"weir/client"
+)
+
+// Document returns the OpenAPI 3.1 document of the API, as JSON.
+func (a *API) Document() ([]byte, error) {
+	raw, err := json.Marshal(a.huma.OpenAPI())
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, raw, "", "  "); err != nil {
+		return nil, err
+	}
+	out.WriteByte('\n')
+	return out.Bytes(), nil
+}
+
+// describePlain adds the calls that stand outside of huma to the document.
+func (a *API) describePlain() {
+	doc := a.huma.OpenAPI()
+	schemas := doc.Components.Schemas
+	one := schemas.Schema(reflect.TypeFor[client.Event](), true, "Event")
+	problem := &huma.Response{Description: "Error", Content: map[string]*huma.MediaType{
+		client.ProblemType: {Schema: schemas.Schema(reflect.TypeFor[client.Problem](), true, "Problem")},
+	}}
+	receipts := &huma.Response{Description: "Accepted, and durable", Headers: weirSeq(), Content: map[string]*huma.MediaType{
+		"application/json": {Schema: schemas.Schema(reflect.TypeFor[client.Receipts](), true, "Receipts")},
+	}}
+	taken := map[string]*huma.Response{"202": receipts, "default": problem}
+	nothing := map[string]*huma.Response{"204": {Description: "Yes"}, "default": problem}
+
+	doc.AddOperation(&huma.Operation{
+		OperationID: "publish-events", Method: http.MethodPost, Path: "/v1/events", Summary: "Publish events, all of them or none",
+		Description: "Needs the role publisher. Plain JSON is the data of one event, whose attributes are the query's; any " +
+			"further parameter is an extension. Without an id, the header Idempotency-Key is it.",
+		Security:   []map[string][]string{{"token": {}}},
+		Parameters: plainParameters(),
+		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+			client.EventType:   {Schema: one},
+			client.BatchType:   {Schema: &huma.Schema{Type: huma.TypeArray, Items: one}},
+			"application/json": {Schema: &huma.Schema{}},
+		}},
+		Responses: taken,
+	})
+	for path, id := range map[string]string{"/hooks/{source}": "deliver-default-hook", "/hooks/{project}/{source}": "deliver-hook"} {
+		doc.AddOperation(&huma.Operation{
+			OperationID: id, Method: http.MethodPost, Path: path, Summary: "Deliver a webhook, whose signature stands for a token",
+			Parameters: pathParameters(path), Responses: taken,
+			RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{}}}},
+		})
+	}
+	doc.AddOperation(&huma.Operation{
+		OperationID: "is-alive", Method: http.MethodGet, Path: "/healthz", Summary: "Ask whether the process is alive", Responses: nothing,
+	})
+	doc.AddOperation(&huma.Operation{
+		OperationID: "is-ready", Method: http.MethodGet, Path: "/readyz", Summary: "Ask whether everything is taken and shown",
+		Responses: nothing,
+	})
+}
+
+func plainParameters() []*huma.Param {
+	params := []*huma.Param{{Name: "Idempotency-Key", In: "header", Schema: &huma.Schema{Type: huma.TypeString}}}
+	for _, name := range []string{"type", "source", "id", "subject", "time", "dataschema", "execution"} {
+		params = append(params, &huma.Param{
+			Name: name, In: "query", Description: "With plain JSON only.", Schema: &huma.Schema{Type: huma.TypeString},
+		})
+	}
+	return params
+}
+
+func pathParameters(path string) []*huma.Param {
+	names := []string{"source"}
+	if path != "/hooks/{source}" {
+		names = []string{"project", "source"}
+	}
+	var params []*huma.Param
+	for _, name := range names {
+		params = append(params, &huma.Param{Name: name, In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}})
+	}
+	return params
+}

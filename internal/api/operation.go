@@ -1,0 +1,141 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"weir"
+	"weir/client"
+	"weir/internal/auth"
+)
+
+// operation is one call of the management API.
+type operation struct {
+	id      string // of the operation in the OpenAPI document
+	method  string
+	path    string
+	role    auth.Role // the least that may make it
+	summary string
+	status  int   // on success; 0: 200
+	body    int64 // the longest body in bytes; 0: 1 MiB
+}
+
+// register adds an operation. Its handler's errors are answered as problems.
+func register[I, O any](a *API, op operation, handler func(context.Context, *I) (*O, error)) {
+	huma.Register(a.huma, huma.Operation{
+		OperationID: op.id, Method: op.method, Path: op.path, Summary: op.summary, DefaultStatus: op.status,
+		Description: "Needs the role " + op.role.String() + ".", MaxBodyBytes: op.body,
+		Security: []map[string][]string{{"token": {}}},
+	}, func(ctx context.Context, in *I) (*O, error) {
+		err := callerOf(ctx).Need(op.role)
+		var out *O
+		if err == nil {
+			out, err = handler(ctx, in)
+		}
+		if err != nil {
+			return nil, a.failure(ctx, err)
+		}
+		return out, nil
+	})
+}
+
+// answer is an answer with a body.
+type answer[T any] struct{ Body T }
+
+// answered makes an answer of what a reader returned.
+func answered[T any](body T, err error) (*answer[T], error) {
+	if err != nil {
+		return nil, err
+	}
+	return &answer[T]{body}, nil
+}
+
+// paging are the parameters of every list.
+type paging struct {
+	Limit int    `query:"limit" default:"100" minimum:"1" maximum:"1000" doc:"The most items of the answer."`
+	After string `query:"after" doc:"The next of the last answer."`
+}
+
+func (p paging) client() client.Paging { return client.Paging{Limit: p.Limit, After: p.After} }
+
+// period are the parameters of lists over time.
+type period struct {
+	Since string `query:"since" format:"date-time" doc:"Inclusive."`
+	Until string `query:"until" format:"date-time" doc:"Exclusive."`
+}
+
+func (p period) times() (since, until weir.Time, err error) {
+	for _, t := range []struct {
+		name, text string
+		to         *weir.Time
+	}{{"since", p.Since, &since}, {"until", p.Until, &until}} {
+		if t.text == "" {
+			continue
+		}
+		if *t.to, err = weir.ParseTime(t.text); err != nil {
+			return 0, 0, weir.E("", weir.Invalid, "%q is not an RFC 3339 time", t.text).WithField(t.name)
+		}
+	}
+	return since, until, nil
+}
+
+// idPath is the path of one thing.
+type idPath struct {
+	ID string `path:"id"`
+}
+
+// namePath is the path of one named thing.
+type namePath struct {
+	Name string `path:"name"`
+}
+
+// parsed reads an id from a path.
+func parsed[T any](id T, err error) (T, error) {
+	if err != nil {
+		return id, weir.E("", weir.Invalid, "%w", err).WithField("id")
+	}
+	return id, nil
+}
+
+func humaConfig() huma.Config {
+	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	registry.RegisterTypeAlias(reflect.TypeFor[huma.ErrorModel](), reflect.TypeFor[client.Problem]())
+	registry.RegisterTypeAlias(reflect.TypeFor[client.Event](), reflect.TypeFor[event]())
+	return huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info:    &huma.Info{Title: "Weir", Version: "1", Description: description},
+			Components: &huma.Components{
+				Schemas: registry,
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"token": {Type: "http", Scheme: "bearer", Description: "A token of Weir, which begins with weir_."},
+				},
+			},
+		},
+		Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat},
+		DefaultFormat:                "application/json",
+		RejectUnknownQueryParameters: true,
+		Transformers:                 []huma.Transformer{problems},
+	}
+}
+
+const description = `Every call but health and hooks needs a token. The header Weir-Project names the project, for tokens of several.
+
+An answer to a write tells its place in the journal in the header Weir-Seq; a read that sends it as Weir-After shows at ` +
+	`least what stands up to there, or is answered 503 with the code behind.`
+
+// weirSeq documents the header of answers to writes.
+func weirSeq() map[string]*huma.Param {
+	return map[string]*huma.Param{client.HeaderSeq: {
+		Description: "The greatest place in the journal of what was written.",
+		Schema:      &huma.Schema{Type: huma.TypeInteger, Format: "int64"},
+	}}
+}
+
+func setSeq(w http.ResponseWriter, seq weir.Seq) {
+	w.Header().Set(client.HeaderSeq, strconv.FormatUint(uint64(seq), 10))
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,18 +17,20 @@ import (
 func BenchmarkFlush5000NewRuns(b *testing.B) {
 	s := openBench(b)
 	from := weir.Seq(0)
+	began := cpu()
 	for b.Loop() {
 		l := &fold.Layer{From: from, To: from + 5000, Runs: benchRuns(from, 5000)}
 		flushBench(b, s, l)
 		from = l.To
 	}
-	perRow(b, 5000)
+	perRow(b, 5000, began)
 }
 
 func BenchmarkFlush5000RunsAmongAMillion(b *testing.B) {
 	s := openBench(b)
 	from := fillBench(b, s, 1_000_000)
 	i := 0
+	began := cpu()
 	for b.Loop() {
 		// Every 200th of the live rows changes: no two on one page.
 		runs := make([]weir.Run, 0, 5000)
@@ -40,12 +43,13 @@ func BenchmarkFlush5000RunsAmongAMillion(b *testing.B) {
 		flushBench(b, s, &fold.Layer{From: from, To: from + 5000, Runs: runs})
 		from += 5000
 	}
-	perRow(b, 5000)
+	perRow(b, 5000, began)
 }
 
 func BenchmarkFlush5000NewGroups(b *testing.B) {
 	s := openBench(b)
 	from := weir.Seq(0)
+	began := cpu()
 	for b.Loop() {
 		l := &fold.Layer{From: from, To: from + 5000}
 		for i := range 5000 {
@@ -54,7 +58,7 @@ func BenchmarkFlush5000NewGroups(b *testing.B) {
 		flushBench(b, s, l)
 		from = l.To
 	}
-	perRow(b, 5000)
+	perRow(b, 5000, began)
 }
 
 func BenchmarkRunsByID5000AmongAMillion(b *testing.B) {
@@ -64,13 +68,14 @@ func BenchmarkRunsByID5000AmongAMillion(b *testing.B) {
 	for k := range ids {
 		ids[k] = benchRun(weir.Seq(k*200 + 1)).ID
 	}
+	began := cpu()
 	for b.Loop() {
 		runs, err := s.Runs(b.Context(), ids)
 		if err != nil || len(runs) != len(ids) {
 			b.Fatal(len(runs), err)
 		}
 	}
-	perRow(b, 5000)
+	perRow(b, 5000, began)
 }
 
 func BenchmarkLoadAMillionRuns(b *testing.B) {
@@ -81,12 +86,14 @@ func BenchmarkLoadAMillionRuns(b *testing.B) {
 	runtime.ReadMemStats(&before)
 	var p *fold.Checkpoint
 	var err error
+	began := cpu()
 	for b.Loop() {
 		p = nil
 		if p, err = s.Load(b.Context()); err != nil || len(p.Runs) != 1_000_000 {
 			b.Fatal(err)
 		}
 	}
+	b.ReportMetric((cpu()-began).Seconds()/float64(b.N), "cpu-s/load")
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	runtime.KeepAlive(p)
@@ -122,8 +129,17 @@ func flushBench(b *testing.B, s *State, l *fold.Layer) {
 	}
 }
 
-func perRow(b *testing.B, rows int) {
+// cpu returns the processor time that the process took, which other load on the
+// machine does not change much.
+func cpu() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func perRow(b *testing.B, rows int, began time.Duration) {
 	b.ReportMetric(float64(b.Elapsed())/float64(time.Microsecond)/float64(b.N*rows), "us/row")
+	b.ReportMetric(float64(cpu()-began)/float64(time.Microsecond)/float64(b.N*rows), "cpu-us/row")
 }
 
 func benchRuns(from weir.Seq, n int) []weir.Run {

@@ -27,13 +27,14 @@ func (w *where) and(condition string, arg driver.Value) {
 	w.text.WriteString(condition + "$" + strconv.Itoa(len(w.args)))
 }
 
-// page ends a query: newest first, a page of them.
-func (w *where) page(limit int) string {
+// page returns the query that selects from what meets the conditions, newest
+// first, a page of it, and its arguments.
+func (w *where) page(selection string, limit int) (string, []driver.Value) {
 	if limit <= 0 {
 		limit = state.DefaultLimit
 	}
 	w.args = append(w.args, int64(limit))
-	return " WHERE " + w.text.String() + " ORDER BY id DESC LIMIT $" + strconv.Itoa(len(w.args))
+	return selection + " WHERE " + w.text.String() + " ORDER BY id DESC LIMIT $" + strconv.Itoa(len(w.args)), w.args
 }
 
 // Cursor returns up to where the records are folded into what is stored, and
@@ -51,20 +52,12 @@ const listGroups = `SELECT ` + groupColumns + ` FROM groups`
 // ListGroups returns a page of open groups, newest first, with the cursor that
 // they are as of.
 func (s *State) ListGroups(ctx context.Context, f state.GroupFilter) (groups []*weir.Group, seq weir.Seq, err error) {
-	var w where
-	w.and("project = ", int64(f.Project))
-	if f.Trigger != "" {
-		w.and("trigger = ", f.Trigger)
-	}
-	if !f.After.IsZero() {
-		w.and("id < ", f.After[:])
-	}
-	text := listGroups + w.page(f.Limit)
+	text, args := groupsPage(f)
 	err = s.read(ctx, "list groups", func(c *conn) error {
 		if seq, _, err = cursor(ctx, c); err != nil {
 			return err
 		}
-		return c.query(ctx, text, w.args, func(r row) error {
+		return c.query(ctx, text, args, func(r row) error {
 			g, err := scanGroup(r)
 			groups = append(groups, g)
 			return err
@@ -76,10 +69,23 @@ func (s *State) ListGroups(ctx context.Context, f state.GroupFilter) (groups []*
 	return groups, seq, nil
 }
 
+func groupsPage(f state.GroupFilter) (string, []driver.Value) {
+	var w where
+	w.and("project = ", int64(f.Project))
+	if f.Trigger != "" {
+		w.and("trigger = ", f.Trigger)
+	}
+	if !f.After.IsZero() {
+		w.and("id < ", f.After[:])
+	}
+	return w.page(listGroups, f.Limit)
+}
+
 // The lists of runs by state. A pending run with a lease is running.
 const (
 	listRuns    = `SELECT ` + runColumns + ` FROM runs`
-	listRunning = `SELECT ` + runColumns + ` FROM runs JOIN leases ON leases.run = runs.id`
+	listRunning = `SELECT ` + runColumns + ` FROM leases CROSS JOIN runs` // in this order: leases are few
+	leased      = ` AND runs.id = leases.run`
 	notLeased   = ` AND NOT EXISTS (SELECT 1 FROM leases WHERE leases.run = runs.id)`
 )
 
@@ -116,8 +122,8 @@ func (s *State) ListRuns(ctx context.Context, f state.RunFilter) (runs []*weir.R
 // runsIn returns the first page of the runs in one state: each state has its
 // runs in order in the index, all states together have not.
 func runsIn(ctx context.Context, c *conn, st weir.RunState, f state.RunFilter) (runs []*weir.Run, err error) {
-	text, w := runsQuery(st, f)
-	err = c.query(ctx, text, w.args, func(r row) error {
+	text, args := runsPage(st, f)
+	err = c.query(ctx, text, args, func(r row) error {
 		run, err := scanRun(r)
 		if err != nil {
 			return err
@@ -129,8 +135,9 @@ func runsIn(ctx context.Context, c *conn, st weir.RunState, f state.RunFilter) (
 	return runs, err
 }
 
-func runsQuery(st weir.RunState, f state.RunFilter) (string, *where) {
-	w, from, stored := &where{}, listRuns, st
+func runsPage(st weir.RunState, f state.RunFilter) (string, []driver.Value) {
+	var w where
+	from, stored := listRuns, st
 	if st == weir.RunRunning {
 		from, stored = listRunning, weir.RunPending
 	}
@@ -150,10 +157,13 @@ func runsQuery(st weir.RunState, f state.RunFilter) (string, *where) {
 		w.and("0 < instr(char(10) || executions || char(10), char(10) || ", f.Execution)
 		w.text.WriteString(" || char(10))")
 	}
-	if st == weir.RunPending {
+	switch st {
+	case weir.RunPending:
 		w.text.WriteString(notLeased)
+	case weir.RunRunning:
+		w.text.WriteString(leased)
 	}
-	return from + w.page(f.Limit), w
+	return w.page(from, f.Limit)
 }
 
 const (

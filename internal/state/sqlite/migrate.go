@@ -75,6 +75,7 @@ func (s *State) migrateOne(ctx context.Context, all []state.Migration) (more boo
 			return err
 		}
 		more = true
+		s.log.Info("schema migrated", "name", m.Name)
 		return nil
 	})
 	return more, err

@@ -56,10 +56,10 @@ type State struct {
 const (
 	readConnections = 4
 
-	// Pages of 8 KiB hold some fifty rows of state. A larger log than the 1,000
-	// pages that are usual lets several flushes share a checkpoint's two syncs.
+	// A log of more than the usual 1,000 pages lets several flushes share the two
+	// syncs of a checkpoint.
 	common       = "_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_dqs=0"
-	writeOptions = common + "&_pragma=page_size(8192)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
+	writeOptions = common + "&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
 		"&_pragma=wal_autocheckpoint(2000)&_pragma=journal_size_limit(67108864)&_pragma=cache_size(-32768)"
 	readOptions = common + "&_pragma=query_only(1)&_pragma=cache_size(-4096)"
 )
@@ -161,10 +161,14 @@ func claim(ctx context.Context, c *conn, path string, dataID [16]byte) error {
 // since it was opened.
 func (s *State) RowsWritten() int64 { return s.wrote.Load() }
 
-// Close waits for reads and writes that began and closes the file.
+// Close waits for reads and writes that began and closes the file. What comes
+// later is answered as Unavailable.
 func (s *State) Close() error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	if s.writer == nil {
+		return nil
+	}
 	var errs []error
 	for range readConnections {
 		if c := <-s.readers; c != nil {
@@ -172,9 +176,7 @@ func (s *State) Close() error {
 		}
 	}
 	close(s.readers)
-	if s.writer != nil {
-		errs = append(errs, s.writer.close())
-		s.writer = nil
-	}
+	errs = append(errs, s.writer.close())
+	s.writer = nil
 	return s.failed("close state", errors.Join(errs...))
 }

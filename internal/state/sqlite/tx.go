@@ -36,10 +36,10 @@ func (s *State) write(ctx context.Context, level durability, op string, f func(*
 		}
 		s.level = level
 	}
-	c.wrote = 0
 	if _, err := c.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return s.failed(op, err)
 	}
+	c.wrote = 0 // after BEGIN, for which the driver tells the number of the statement before
 	err := f(c)
 	if err == nil {
 		err = c.script("COMMIT")

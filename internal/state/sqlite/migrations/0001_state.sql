@@ -58,6 +58,8 @@ CREATE TABLE groups (
   body     BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX groups_by_project ON groups (project, id);
+
 CREATE INDEX groups_by_trigger ON groups (project, trigger, id);
 
 -- Full chunks of members. They outlive their group: its run has them.

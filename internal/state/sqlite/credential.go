@@ -3,10 +3,71 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
+	"time"
 
 	"weir"
 	"weir/internal/state"
 )
+
+const (
+	putSecret = `INSERT INTO secrets (project, name, sealed, updated_us) VALUES ($1, $2, $3, $4)
+ON CONFLICT (project, name) DO UPDATE SET sealed = excluded.sealed, updated_us = excluded.updated_us`
+	selectSecret  = `SELECT sealed FROM secrets WHERE project = $1 AND name = $2`
+	selectSecrets = `SELECT name, updated_us FROM secrets WHERE project = $1 ORDER BY name`
+	deleteSecret  = `DELETE FROM secrets WHERE project = $1 AND name = $2`
+)
+
+// PutSecret stores a sealed value, durably, in place of the one before.
+func (s *State) PutSecret(ctx context.Context, project weir.ProjectID, name string, sealed []byte) error {
+	return s.write(ctx, full, "put secret", func(c *conn) error {
+		_, err := c.exec(ctx, putSecret, int64(project), name, sealed, time.Now().UnixMicro())
+		return err
+	})
+}
+
+// FindSecret returns a sealed value, nil where there is none.
+func (s *State) FindSecret(ctx context.Context, project weir.ProjectID, name string) (sealed []byte, err error) {
+	err = s.read(ctx, "find secret", func(c *conn) error {
+		_, err := c.first(ctx, selectSecret, []driver.Value{int64(project), name}, func(r row) error {
+			sealed = r.blob(0)
+			return nil
+		})
+		return err
+	})
+	return sealed, err
+}
+
+// Secrets tells of a project's secrets, by name.
+func (s *State) Secrets(ctx context.Context, project weir.ProjectID) (all []state.Secret, err error) {
+	err = s.read(ctx, "list secrets", func(c *conn) error {
+		return c.query(ctx, selectSecrets, []driver.Value{int64(project)}, func(r row) error {
+			all = append(all, state.Secret{Name: r.text(0), Updated: r.time(1)})
+			return nil
+		})
+	})
+	return all, err
+}
+
+// SecretNames returns the names of a project's secrets, sorted.
+func (s *State) SecretNames(ctx context.Context, project weir.ProjectID) ([]string, error) {
+	all, err := s.Secrets(ctx, project)
+	names := make([]string, len(all))
+	for i := range all {
+		names[i] = all[i].Name
+	}
+	return names, err
+}
+
+// DeleteSecret removes a secret, durably; NotFound where there is none.
+func (s *State) DeleteSecret(ctx context.Context, project weir.ProjectID, name string) error {
+	return s.write(ctx, full, "delete secret", func(c *conn) error {
+		n, err := c.exec(ctx, deleteSecret, int64(project), name)
+		if err == nil && n == 0 {
+			err = weir.E("", weir.NotFound, "there is no secret %q", name)
+		}
+		return err
+	})
+}
 
 const (
 	tokenColumns = `hash, id, name, role, project, created_us, used_us`

@@ -3,10 +3,9 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
-	"time"
+	"encoding/json"
 
 	"weir"
-	"weir/internal/state"
 )
 
 const (
@@ -109,61 +108,73 @@ func (s *State) PutMeta(ctx context.Context, name string, value []byte) error {
 }
 
 const (
-	putSecret = `INSERT INTO secrets (project, name, sealed, updated_us) VALUES ($1, $2, $3, $4)
-ON CONFLICT (project, name) DO UPDATE SET sealed = excluded.sealed, updated_us = excluded.updated_us`
-	selectSecret  = `SELECT sealed FROM secrets WHERE project = $1 AND name = $2`
-	selectSecrets = `SELECT name, updated_us FROM secrets WHERE project = $1 ORDER BY name`
-	deleteSecret  = `DELETE FROM secrets WHERE project = $1 AND name = $2`
+	definitionColumns = `project, kind, name, revision, body`
+
+	selectRevision = `SELECT revision FROM projects WHERE id = $1`
+
+	// The newest version of each name, where it does not delete.
+	selectInForce = `SELECT ` + definitionColumns + ` FROM definitions AS d
+WHERE project = $1 AND body IS NOT NULL AND revision = (
+  SELECT max(revision) FROM definitions WHERE project = d.project AND kind = d.kind AND name = d.name)
+ORDER BY kind, name`
+
+	selectVersion = `SELECT ` + definitionColumns + ` FROM definitions
+WHERE project = $1 AND kind = $2 AND name = $3 AND revision = $4`
 )
 
-// PutSecret stores a sealed value, durably, in place of the one before.
-func (s *State) PutSecret(ctx context.Context, project weir.ProjectID, name string, sealed []byte) error {
-	return s.write(ctx, full, "put secret", func(c *conn) error {
-		_, err := c.exec(ctx, putSecret, int64(project), name, sealed, time.Now().UnixMicro())
-		return err
-	})
-}
-
-// FindSecret returns a sealed value, nil where there is none.
-func (s *State) FindSecret(ctx context.Context, project weir.ProjectID, name string) (sealed []byte, err error) {
-	err = s.read(ctx, "find secret", func(c *conn) error {
-		_, err := c.first(ctx, selectSecret, []driver.Value{int64(project), name}, func(r row) error {
-			sealed = r.blob(0)
+// Definitions returns the definitions of a project that are in force, by kind
+// and name, and the project's revision; NotFound where there is no such project.
+func (s *State) Definitions(ctx context.Context, project weir.ProjectID) ([]weir.Definition, uint64, error) {
+	var (
+		inForce  []weir.Definition
+		revision uint64
+	)
+	args := []driver.Value{int64(project)}
+	err := s.read(ctx, "read definitions", func(c *conn) error {
+		found, err := c.first(ctx, selectRevision, args, func(r row) error {
+			revision = uint64(r.int(0))
 			return nil
 		})
-		return err
-	})
-	return sealed, err
-}
-
-// Secrets tells of a project's secrets, by name.
-func (s *State) Secrets(ctx context.Context, project weir.ProjectID) (all []state.Secret, err error) {
-	err = s.read(ctx, "list secrets", func(c *conn) error {
-		return c.query(ctx, selectSecrets, []driver.Value{int64(project)}, func(r row) error {
-			all = append(all, state.Secret{Name: r.text(0), Updated: r.time(1)})
+		if err != nil {
+			return err
+		}
+		if !found {
+			return weir.E("", weir.NotFound, "there is no project %d", project)
+		}
+		return c.query(ctx, selectInForce, args, func(r row) error {
+			inForce = append(inForce, scanDefinition(r))
 			return nil
 		})
 	})
-	return all, err
-}
-
-// SecretNames returns the names of a project's secrets, sorted.
-func (s *State) SecretNames(ctx context.Context, project weir.ProjectID) ([]string, error) {
-	all, err := s.Secrets(ctx, project)
-	names := make([]string, len(all))
-	for i := range all {
-		names[i] = all[i].Name
+	if err != nil {
+		return nil, 0, err
 	}
-	return names, err
+	return inForce, revision, nil
 }
 
-// DeleteSecret removes a secret, durably; NotFound where there is none.
-func (s *State) DeleteSecret(ctx context.Context, project weir.ProjectID, name string) error {
-	return s.write(ctx, full, "delete secret", func(c *conn) error {
-		n, err := c.exec(ctx, deleteSecret, int64(project), name)
-		if err == nil && n == 0 {
-			err = weir.E("", weir.NotFound, "there is no secret %q", name)
+// Definition returns the version of a definition that a revision installed,
+// which has no body where it was deleted by it; NotFound where there is none.
+func (s *State) Definition(
+	ctx context.Context, project weir.ProjectID, kind weir.DefinitionKind, name string, revision uint64,
+) (d weir.Definition, err error) {
+	args := []driver.Value{int64(project), string(kind), name, int64(revision)}
+	err = s.read(ctx, "read definition", func(c *conn) error {
+		found, err := c.first(ctx, selectVersion, args, func(r row) error {
+			d = scanDefinition(r)
+			return nil
+		})
+		if err == nil && !found {
+			err = weir.E("", weir.NotFound, "there is no %s %q of revision %d", kind, name, revision)
 		}
 		return err
 	})
+	return d, err
+}
+
+func scanDefinition(r row) weir.Definition {
+	d := weir.Definition{Kind: weir.DefinitionKind(r.text(1)), Name: r.text(2), Revision: uint64(r.int(3))}
+	if body := r.text(4); body != "" {
+		d.Body = json.RawMessage(body)
+	}
+	return d
 }

@@ -7,74 +7,86 @@ import (
 	"weir"
 )
 
-// identities is a chapter's table of fingerprints: open addressing, cut into
-// segments so that growing one never stops an append for long.
+// identities is a chapter's table of fingerprints: open addressing over half of
+// a fingerprint each, so that asking for one that is not there, as nearly all
+// are not, looks at one place in memory. The table is cut into segments so that
+// growing one never stops an append for long.
 type identities struct {
-	mu       sync.RWMutex // guards segments
+	mu       sync.RWMutex // guards all below
 	segments [128]segment
+	ids      [][]weir.Identity // by place in the chapter
+	count    int
 }
 
-// segment is one open-addressing table. Its size is a power of two.
+// segment is one open-addressing table.
 type segment struct {
-	ids    []weir.Identity
-	places []uint32 // place in the chapter + 1; 0 is a free slot
-	used   int
+	slots []uint64 // half << 32 | place + 1; 0 is free; a power of two
+	used  int
 }
 
-// find returns the place of the record with an identity. The caller holds the lock.
+// halfOf returns the bits of an identity that a slot holds. The segment is
+// chosen by others.
+func halfOf(id weir.Identity) uint64 { return uint64(binary.LittleEndian.Uint32(id[8:])) }
+
+func (t *identities) segmentOf(id weir.Identity) *segment { return &t.segments[id[0]>>1] }
+
+// findLocked returns the place of the record with an identity.
 func (t *identities) findLocked(id weir.Identity) (place int, ok bool) {
-	s := &t.segments[id[0]>>1]
+	s, half := t.segmentOf(id), halfOf(id)
 	if s.used == 0 {
 		return 0, false
 	}
-	for i := s.slot(id); s.places[i] != 0; i = s.after(i) {
-		if s.ids[i] == id {
-			return int(s.places[i] - 1), true
+	for i := s.first(half); s.slots[i] != 0; i = s.after(i) {
+		if s.slots[i]>>32 != half {
+			continue
+		}
+		if place := int(uint32(s.slots[i]) - 1); t.ids[place/chunk][place%chunk] == id {
+			return place, true
 		}
 	}
 	return 0, false
 }
 
-// addLocked takes in an identity that is not there.
+// addLocked takes in an identity that is not there. Places come in order.
 func (t *identities) addLocked(id weir.Identity, place int) {
-	s := &t.segments[id[0]>>1]
-	if s.used*4 >= len(s.ids)*3 {
+	for place/chunk >= len(t.ids) {
+		t.ids = append(t.ids, make([]weir.Identity, chunk))
+	}
+	t.ids[place/chunk][place%chunk] = id
+	s := t.segmentOf(id)
+	if s.used*4 >= len(s.slots)*3 {
 		s.grow()
 	}
-	s.put(id, uint32(place+1))
+	s.put(halfOf(id)<<32 | uint64(place+1))
+	s.used++
+	t.count++
 }
 
-func (s *segment) slot(id weir.Identity) int {
-	return int(binary.LittleEndian.Uint64(id[8:])) & (len(s.ids) - 1)
-}
+func (s *segment) first(half uint64) int { return int(half) & (len(s.slots) - 1) }
 
-func (s *segment) after(i int) int { return (i + 1) & (len(s.ids) - 1) }
+func (s *segment) after(i int) int { return (i + 1) & (len(s.slots) - 1) }
 
-func (s *segment) put(id weir.Identity, place uint32) {
-	i := s.slot(id)
-	for s.places[i] != 0 {
+func (s *segment) put(slot uint64) {
+	i := s.first(slot >> 32)
+	for s.slots[i] != 0 {
 		i = s.after(i)
 	}
-	s.ids[i], s.places[i] = id, place
-	s.used++
+	s.slots[i] = slot
 }
 
 func (s *segment) grow() {
-	old := *s
-	size := max(16, 2*len(old.ids))
-	*s = segment{ids: make([]weir.Identity, size), places: make([]uint32, size)}
-	for i, place := range old.places {
-		if place != 0 {
-			s.put(old.ids[i], place)
+	old := s.slots
+	s.slots = make([]uint64, max(16, 2*len(old)))
+	for _, slot := range old {
+		if slot != 0 {
+			s.put(slot)
 		}
 	}
 }
 
-func (t *identities) count() (n int) {
+// size returns how many identities there are.
+func (t *identities) size() int {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	for i := range t.segments {
-		n += t.segments[i].used
-	}
-	return n
+	return t.count
 }

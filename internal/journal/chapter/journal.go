@@ -187,7 +187,7 @@ func (j *Journal) Stats() Stats {
 	s.Waiting, s.Stopped = j.queue.look()
 	for _, f := range j.chapters {
 		s.Bytes += f.end
-		s.Identities += f.identities.count()
+		s.Identities += f.identities.size()
 		s.Entries += f.links.size()
 	}
 	return s

@@ -1,0 +1,79 @@
+// Package config is the server's own configuration: one tree of values, whose
+// defaults are overridden by a YAML file, that by WEIR_* variables of the
+// environment, and those by flags. Definitions (triggers, pipelines) are not
+// part of it: they are data, put there by `weir apply`.
+//
+// The CLI loads it, app reads it; rooms get single values. docs/configuration.md
+// lists all settings.
+package config
+
+import (
+	"net/netip"
+	"os"
+	"time"
+
+	"weir"
+)
+
+// Config is all that can be set about a server.
+type Config struct {
+	Data              string         `yaml:"data"`               // directory of journal and state
+	Listen            string         `yaml:"listen"`             // host:port of the HTTP API
+	Node              string         `yaml:"node"`               // name of this process among others
+	AllowDestinations []netip.Prefix `yaml:"allow_destinations"` // networks that steps may call although they are not public
+	Log               Log            `yaml:"log"`
+	Limits            Limits         `yaml:"limits"`
+	Admin             Admin          `yaml:"admin"`
+}
+
+// Log says what is logged, and how.
+type Log struct {
+	Level  string `yaml:"level"`  // debug, info, warn or error
+	Format string `yaml:"format"` // text or json
+}
+
+// Limits bound what one client, event or run may take.
+type Limits struct {
+	EventData   Size          `yaml:"event_data"`   // data of one event
+	Body        Size          `yaml:"body"`         // a request with events
+	BatchEvents int           `yaml:"batch_events"` // events in a request
+	Hops        int           `yaml:"hops"`         // runs between an event and the outside
+	StepTimeout weir.Duration `yaml:"step_timeout"` // of a step that sets none
+	RunLog      Size          `yaml:"run_log"`      // log of one try
+	WorkerSlots int           `yaml:"worker_slots"` // runs tried at once by this node
+	Origin      int           `yaml:"origin"`       // runs of a project at one origin at once
+	Lease       weir.Duration `yaml:"lease"`        // how long a silent worker keeps its run
+}
+
+// Admin is how the first start names the administrator. What is not set is made
+// and printed once.
+type Admin struct {
+	Password Secret `yaml:"password"`
+	Token    Secret `yaml:"token"`
+}
+
+// Default returns the configuration that holds where nothing is set. The node
+// is named after the machine.
+func Default() Config {
+	node, err := os.Hostname()
+	if err != nil || !isNodeName(node) {
+		node = "weir"
+	}
+	return Config{
+		Data:   "weir-data",
+		Listen: "127.0.0.1:9347",
+		Node:   node,
+		Log:    Log{Level: "info", Format: "text"},
+		Limits: Limits{
+			EventData:   1 * MiB,
+			Body:        8 * MiB,
+			BatchEvents: 1000,
+			Hops:        weir.MaxHops,
+			StepTimeout: weir.Duration(30 * time.Second),
+			RunLog:      64 * KiB,
+			WorkerSlots: 256,
+			Origin:      64,
+			Lease:       weir.Duration(30 * time.Second),
+		},
+	}
+}

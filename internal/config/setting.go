@@ -1,0 +1,175 @@
+package config
+
+import (
+	"encoding"
+	"errors"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"weir"
+)
+
+// setting is one value of a Config with its names.
+type setting struct {
+	key    string // in the file: "limits.event_data"
+	usage  string
+	value  pflag.Value
+	secret bool
+}
+
+// settings is the table of all settings, bound to c.
+func (c *Config) settings() []setting {
+	l := &c.Limits
+	return []setting{
+		{key: "data", value: text(&c.Data), usage: "`directory` of journal and state"},
+		{key: "listen", value: text(&c.Listen), usage: "`host:port` of the HTTP API"},
+		{key: "node", value: text(&c.Node), usage: "`name` of this process among others"},
+		{
+			key: allowKey, value: &networks{list: &c.AllowDestinations},
+			usage: "`network` that steps may call although it is not public; may be given again, or as a,b",
+		},
+		{key: "log.level", value: text(&c.Log.Level), usage: "debug, info, warn or error"},
+		{key: "log.format", value: text(&c.Log.Format), usage: "text or json"},
+		{key: "limits.event_data", value: parsed{&l.EventData}, usage: "largest data of one event"},
+		{key: "limits.body", value: parsed{&l.Body}, usage: "largest request with events"},
+		{key: "limits.batch_events", value: number(&l.BatchEvents), usage: "most events in a request"},
+		{key: "limits.hops", value: number(&l.Hops), usage: "most runs between an event and the outside"},
+		{key: "limits.step_timeout", value: parsed{&l.StepTimeout}, usage: "time of a step that sets none"},
+		{key: "limits.run_log", value: parsed{&l.RunLog}, usage: "largest log of one try"},
+		{key: "limits.worker_slots", value: number(&l.WorkerSlots), usage: "most runs tried at once by this node"},
+		{key: "limits.origin", value: number(&l.Origin), usage: "most runs of a project at one origin at once"},
+		{key: "limits.lease", value: parsed{&l.Lease}, usage: "how long a silent worker keeps its run"},
+		{key: "admin.password", value: parsed{&c.Admin.Password}, secret: true},
+		{key: "admin.token", value: parsed{&c.Admin.Token}, secret: true},
+	}
+}
+
+const allowKey = "allow_destinations"
+
+// flag returns the setting's name as a flag: "limits-event-data".
+func (s setting) flag() string {
+	if s.key == allowKey {
+		return "allow-destination" // given once for each
+	}
+	return strings.NewReplacer(".", "-", "_", "-").Replace(s.key)
+}
+
+// env returns the setting's name in the environment: "WEIR_LIMITS_EVENT_DATA".
+func (s setting) env() string {
+	return "WEIR_" + strings.ToUpper(strings.ReplaceAll(s.flag(), "-", "_"))
+}
+
+// set takes a text from a place: "weir.yaml:3:9", "WEIR_LISTEN", "--listen".
+func (s setting) set(text, place string) error {
+	err := s.value.Set(text)
+	if err == nil {
+		return nil
+	}
+	e := invalid(s.key, "%w", err)
+	if inner, ok := errors.AsType[*weir.Error](err); ok {
+		e.Message = inner.Message
+	}
+	e.Op = place
+	return e
+}
+
+func invalid(key, format string, args ...any) *weir.Error {
+	return weir.E("", weir.Invalid, format, args...).WithField(key)
+}
+
+// stringValue, intValue, parsed and networks are the kinds of values.
+type stringValue string
+
+func text(p *string) *stringValue { return (*stringValue)(p) }
+
+func (s *stringValue) Set(text string) error { *s = stringValue(text); return nil }
+func (s *stringValue) String() string        { return string(*s) }
+func (s *stringValue) Type() string          { return "string" }
+
+type intValue int
+
+func number(p *int) *intValue { return (*intValue)(p) }
+
+func (n *intValue) Set(text string) error {
+	v, err := strconv.Atoi(text)
+	if err != nil {
+		return weir.E("", weir.Invalid, "%q is not a whole number", text)
+	}
+	*n = intValue(v)
+	return nil
+}
+func (n *intValue) String() string { return strconv.Itoa(int(*n)) }
+func (n *intValue) Type() string   { return "number" }
+
+// parsed is a value that reads itself: a size, a duration, a secret.
+type parsed struct {
+	value interface {
+		encoding.TextUnmarshaler
+		String() string
+	}
+}
+
+func (p parsed) Set(text string) error { return p.value.UnmarshalText([]byte(text)) }
+func (p parsed) String() string        { return p.value.String() }
+
+// Type returns the word for the value in the list of flags.
+func (p parsed) Type() string {
+	if _, ok := p.value.(*Size); ok {
+		return "size"
+	}
+	return "duration"
+}
+
+// networks is a list separated by commas. What is set first replaces the list,
+// what is set after that adds to it, as a flag that is given again should.
+type networks struct {
+	list  *[]netip.Prefix
+	given bool
+}
+
+func (n *networks) Set(text string) error {
+	var list []netip.Prefix
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		p, err := parseNetwork(part)
+		if err != nil {
+			return err
+		}
+		list = append(list, p)
+	}
+	if n.given {
+		list = append(*n.list, list...)
+	}
+	*n.list, n.given = list, true
+	return nil
+}
+
+func (n *networks) String() string {
+	if n.list == nil {
+		return ""
+	}
+	texts := make([]string, len(*n.list))
+	for i, p := range *n.list {
+		texts[i] = p.String()
+	}
+	return strings.Join(texts, ",")
+}
+
+func (n *networks) Type() string { return "networks" }
+
+// parseNetwork reads a network, or an address as the network of it alone.
+func parseNetwork(text string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
+		return netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		return p, weir.E("", weir.Invalid, "%q is not a network such as 10.1.0.0/16", text)
+	}
+	return p.Masked(), nil
+}

@@ -1,0 +1,110 @@
+package config
+
+import (
+	"cmp"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"weir"
+)
+
+// Validate returns an Invalid error that names the first setting at fault by
+// its key in the file, or nil.
+func (c *Config) Validate() error {
+	if err := c.validate(); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (c *Config) validate() *weir.Error {
+	for _, check := range []func() *weir.Error{c.validateServer, c.validateLimits, c.validateAdmin} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Config) validateServer() *weir.Error {
+	switch {
+	case c.Data == "":
+		return invalid("data", "names no directory")
+	case !isNodeName(c.Node):
+		return invalid("node", "%q is not a name of at most 63 letters, digits, '-', '_' and '.'", c.Node)
+	}
+	_, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return invalid("listen", "%q is not of the form host:port", c.Listen)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return invalid("listen", "%q is not a port from 0 to 65535", port)
+	}
+	return cmp.Or(
+		oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error"),
+		oneOf("log.format", c.Log.Format, "text", "json"),
+	)
+}
+
+func (c *Config) validateLimits() *weir.Error {
+	l := &c.Limits
+	const second, hour = weir.Duration(time.Second), weir.Duration(time.Hour)
+	if err := cmp.Or(
+		between("limits.event_data", l.EventData, 1*KiB, 16*MiB),
+		between("limits.body", l.Body, 1*KiB, 64*MiB),
+		between("limits.batch_events", l.BatchEvents, 1, 10_000),
+		between("limits.hops", l.Hops, 1, 1000),
+		between("limits.step_timeout", l.StepTimeout, second/1000, 24*hour),
+		between("limits.run_log", l.RunLog, 1*KiB, 1*MiB),
+		between("limits.worker_slots", l.WorkerSlots, 1, 100_000),
+		between("limits.origin", l.Origin, 1, 100_000),
+		between("limits.lease", l.Lease, 3*second, hour),
+	); err != nil {
+		return err
+	}
+	if l.Body < l.EventData {
+		return invalid("limits.body", "%s is less than limits.event_data, %s", l.Body, l.EventData)
+	}
+	return nil
+}
+
+func (c *Config) validateAdmin() *weir.Error {
+	const shortest = 8
+	if p := c.Admin.Password; !p.IsZero() && len(p.Reveal()) < shortest {
+		return invalid("admin.password", "is shorter than %d characters", shortest)
+	}
+	if c.Admin.Token.IsZero() {
+		return nil
+	}
+	rest, ok := strings.CutPrefix(c.Admin.Token.Reveal(), "weir_")
+	if !ok || len(rest) < shortest || strings.ContainsFunc(rest, func(r rune) bool { return !isNameRune(r) }) {
+		return invalid("admin.token", "is not weir_ and at least %d letters, digits, '-', '_' or '.'", shortest)
+	}
+	return nil
+}
+
+func oneOf(key, value string, words ...string) *weir.Error {
+	for _, w := range words {
+		if value == w {
+			return nil
+		}
+	}
+	return invalid(key, "%q is none of %s", value, strings.Join(words, ", "))
+}
+
+func between[T cmp.Ordered](key string, value, least, most T) *weir.Error {
+	if value < least || value > most {
+		return invalid(key, "%v is not from %v to %v", value, least, most)
+	}
+	return nil
+}
+
+func isNodeName(s string) bool {
+	return s != "" && len(s) <= 63 && !strings.ContainsFunc(s, func(r rune) bool { return !isNameRune(r) })
+}
+
+func isNameRune(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.'
+}

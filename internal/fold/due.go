@@ -83,14 +83,20 @@ func (q *dueQueue) next(at weir.Time) *liveGroup {
 	return nil
 }
 
-// first returns when the next group is due at the earliest.
+// first returns when the next group is due.
 func (q *dueQueue) first() (weir.Time, bool) {
 	for len(*q) > 0 {
 		e := (*q)[0]
-		if !e.group.gone && e.group.queued == e.due {
+		g := e.group
+		valid := !g.gone && g.queued == e.due
+		if valid && g.due == e.due {
 			return e.due, true
 		}
 		q.pop()
+		if valid {
+			g.queued = 0
+			q.schedule(g)
+		}
 	}
 	return 0, false
 }

@@ -118,7 +118,7 @@ func New(shard weir.Shard, cp *Checkpoint) (*Fold, error) {
 // Cursor returns the place up to which records are folded, and its time.
 func (f *Fold) Cursor() (weir.Seq, weir.Time) { return f.cursor, f.at }
 
-// NextDue returns when the next group is due at the earliest.
+// NextDue returns when the next group is due.
 func (f *Fold) NextDue() (weir.Time, bool) { return f.due.first() }
 
 // Run returns a run in state: nil, true where it must be loaded first.

@@ -1,6 +1,7 @@
 package fold
 
 import (
+	"cmp"
 	"slices"
 
 	"weir"
@@ -115,7 +116,7 @@ func (f *Fold) setDue(live *liveGroup, t *trigger.Compiled) {
 	if never {
 		due = 0
 	}
-	if limit := t.Def.MaxEvents; g.Count >= limit && limit > 0 {
+	if g.Count >= cmp.Or(t.Def.MaxEvents, weir.DefaultMaxEvents) {
 		g.Full, g.DueReason, due = true, weir.Full, g.Joined
 	}
 	if isMet(&t.Def, g.Have) {
@@ -147,6 +148,22 @@ func (f *Fold) addMember(live *liveGroup, m weir.Member) {
 		chunk := weir.Chunk{Group: g.ID, Index: g.Chunks, Members: g.Tail}
 		f.chunks[g.ID] = append(f.chunks[g.ID], liveChunk{chunk, f.epoch})
 		g.Chunks, g.Tail = g.Chunks+1, nil
+	}
+}
+
+// expireCut makes the groups due that never expire and whose trigger is gone or
+// has another shape: nothing could end them any more.
+func (f *Fold) expireCut(rec *weir.Record) {
+	triggers := f.scope(rec.Project).triggers
+	for _, live := range f.groups {
+		g := live.group
+		if live.due != 0 || g.Project != rec.Project {
+			continue
+		}
+		if t := triggers[g.Trigger]; t == nil || t.Hash(g.Project, g.Key) != g.KeyHash {
+			g.Due, live.due = rec.At, rec.At
+			f.due.schedule(live)
+		}
 	}
 }
 

@@ -1,6 +1,9 @@
 package fold
 
 import (
+	"bytes"
+	"slices"
+
 	"weir"
 	"weir/internal/trigger"
 )
@@ -13,6 +16,14 @@ type Needs struct {
 
 // Empty reports whether nothing need be loaded.
 func (n *Needs) Empty() bool { return len(n.Groups) == 0 && len(n.Runs) == 0 }
+
+// once leaves each id once: many records of a turn touch the same group.
+func (n *Needs) once() {
+	slices.SortFunc(n.Groups, func(a, b weir.GroupID) int { return bytes.Compare(a[:], b[:]) })
+	n.Groups = slices.Compact(n.Groups)
+	slices.SortFunc(n.Runs, func(a, b weir.RunID) int { return bytes.Compare(a[:], b[:]) })
+	n.Runs = slices.Compact(n.Runs)
+}
 
 // planned is a record with its place in the matches.
 type planned struct {
@@ -39,6 +50,8 @@ func (f *Fold) Plan(records []*weir.Record) (n int, needs Needs) {
 			if r := f.runs[rec.Change.Run]; r != nil && r.run == nil {
 				needs.Runs = append(needs.Runs, r.id)
 			}
+		case rec.Apply != nil:
+			f.needNever(&needs)
 		}
 		f.planned = append(f.planned, planned{rec, len(f.matches.Matches), len(f.matches.Misses)})
 		if rec.Apply != nil {
@@ -48,6 +61,7 @@ func (f *Fold) Plan(records []*weir.Record) (n int, needs Needs) {
 	if len(f.planned) > 0 {
 		f.needDue(&needs, f.planned[len(f.planned)-1].rec.At)
 	}
+	needs.once()
 	return len(f.planned), needs
 }
 
@@ -60,6 +74,16 @@ func (f *Fold) needGroups(needs *Needs, matches []trigger.Match) {
 			if g := f.byKey[hash]; g != nil && g.group == nil {
 				needs.Groups = append(needs.Groups, g.id)
 			}
+		}
+	}
+}
+
+// needNever asks for the groups that never expire: those whose trigger an order
+// takes away end with it.
+func (f *Fold) needNever(needs *Needs) {
+	for _, g := range f.groups {
+		if g.due == 0 && g.group == nil {
+			needs.Groups = append(needs.Groups, g.id)
 		}
 	}
 }

@@ -100,21 +100,22 @@ func (f *Fold) endRun(r *liveRun) {
 	r.gone = true
 	delete(f.runs, r.id)
 	if r.run.Firing.Chunks > 0 {
-		f.dropChunks(r.run.Firing.Group)
+		f.dropChunks(&r.run.Firing)
 	}
 }
 
 // dropChunks forgets the members of a firing: those never written silently,
-// those that state has by order.
-func (f *Fold) dropChunks(group weir.GroupID) {
-	inState := false
-	for _, c := range f.chunks[group] {
+// those that state has, or will have when the frozen layer is written, by order.
+func (f *Fold) dropChunks(firing *weir.Firing) {
+	recent := f.chunks[firing.Group]
+	inState := len(recent) < firing.Chunks
+	for _, c := range recent {
 		inState = inState || c.epoch != f.epoch
 	}
-	if inState || len(f.chunks[group]) == 0 {
-		f.chunksGone = append(f.chunksGone, group)
+	if inState {
+		f.chunksGone = append(f.chunksGone, firing.Group)
 	}
-	delete(f.chunks, group)
+	delete(f.chunks, firing.Group)
 }
 
 // mergeDone adds the finished steps of a try to those of the tries before,

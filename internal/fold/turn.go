@@ -27,6 +27,8 @@ func (f *Fold) Turn() []Touch {
 			f.change(rec)
 		case rec.Apply != nil:
 			f.apply(rec)
+			f.expireCut(rec)
+			f.endDue(rec)
 		}
 		f.cursor, f.at = p.rec.Seq, p.rec.At
 	}

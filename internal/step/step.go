@@ -28,13 +28,16 @@ type Scope struct {
 
 // Limits bounds what a step keeps.
 type Limits struct {
-	Output int // bytes of an answer
-	Data   int // bytes of an emitted event's data
+	Output  int // bytes of an answer
+	Data    int // bytes of an emitted event's data
+	Emitted int // bytes of the data of all events that one step emits
 }
 
 // DefaultLimits returns the limits of a server whose configuration says
-// nothing: 256 KiB of output, 1 MiB of data.
-func DefaultLimits() Limits { return Limits{Output: 256 << 10, Data: 1 << 20} }
+// nothing: 256 KiB of output, 1 MiB of data, 16 MiB emitted by a step.
+func DefaultLimits() Limits {
+	return Limits{Output: 256 << 10, Data: 1 << 20, Emitted: 16 << 20}
+}
 
 // Vars returns what an expression about the whole batch sees.
 func (in *Input) Vars() *expr.Vars {
@@ -85,8 +88,9 @@ func Unrendered(field string, err error) (Outcome, error) {
 	switch weir.CodeOf(err) {
 	case weir.Unavailable, weir.DiskFull, weir.Limited, weir.Behind:
 		return Outcome{}, err
+	default:
+		return Final(field + ": " + err.Error()), nil
 	}
-	return Final(field + ": " + err.Error()), nil
 }
 
 // Key returns the key under which a step's effect is known outside. It is the

@@ -50,8 +50,9 @@ const (
 	defaultGrace = 10 * time.Second
 	writeGrace   = 5 * time.Second // for the last appends, after Grace
 	quickLoops   = 8
-	quickPerSlot = 16  // quick runs that may be under way for each slot
-	quickSlice   = 512 // quick runs whose changes are appended together
+	quickPerSlot = 16      // quick runs that may be under way for each slot
+	quickSlice   = 512     // quick runs whose changes are appended together
+	quickBytes   = 4 << 20 // of what they leave, from which on an append is not delayed
 )
 
 // Why the context of a try ended.

@@ -64,6 +64,15 @@ func (t *try) batch(end ending, node string, now time.Time) weir.Batch {
 	return b
 }
 
+// size is about how many bytes the try leaves in the journal beyond a change.
+func (t *try) size() int {
+	n := 0
+	for _, e := range t.emitted {
+		n += len(e.Data)
+	}
+	return n
+}
+
 // stale makes of a batch that was refused what is still told: the attempt.
 func stale(b weir.Batch) weir.Batch {
 	was := b.Records[0].Change

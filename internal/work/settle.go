@@ -10,22 +10,32 @@ import (
 // tryQuickOnes tries quick runs, a slice of them at a time, until the loop is
 // closed.
 func (l *Loop) tryQuickOnes(writes context.Context) {
-	var t try
 	for leases := l.takeQuick(); len(leases) > 0; leases = l.takeQuick() {
-		batches := make([]weir.Batch, len(leases))
-		ended := make([]weir.Finish, len(leases))
-		for i := range leases {
-			t = try{lease: &leases[i], began: time.Now()}
-			end := l.attempt(writes, &t)
-			batches[i] = t.batch(end, l.Node, time.Now())
-			ended[i] = weir.Finish{Run: leases[i].Run.ID, Verdict: end.verdict}
-		}
-		durable := l.settle(writes, batches)
-		l.releaseQuick(len(leases))
-		if durable {
-			l.Dispatcher.Finish(ended)
+		for len(leases) > 0 {
+			leases = leases[l.trySlice(writes, leases):]
 		}
 	}
+}
+
+// trySlice tries runs until all are done or what they leave is enough for an
+// append, and returns how many it tried.
+func (l *Loop) trySlice(writes context.Context, leases []weir.Lease) int {
+	var t try
+	batches := make([]weir.Batch, 0, len(leases))
+	ended := make([]weir.Finish, 0, len(leases))
+	for i, size := 0, 0; i < len(leases) && size < quickBytes; i++ {
+		t = try{lease: &leases[i], began: time.Now()}
+		end := l.attempt(writes, &t)
+		batches = append(batches, t.batch(end, l.Node, time.Now()))
+		ended = append(ended, weir.Finish{Run: leases[i].Run.ID, Verdict: end.verdict})
+		size += t.size()
+	}
+	durable := l.settle(writes, batches)
+	l.releaseQuick(len(ended))
+	if durable {
+		l.Dispatcher.Finish(ended)
+	}
+	return len(ended)
 }
 
 // trySlow tries one run whose steps wait for the outside.
@@ -104,6 +114,7 @@ func (l *Loop) append(ctx context.Context, batches []weir.Batch) ([]weir.Receipt
 		switch weir.CodeOf(err) {
 		case "", weir.Invalid, weir.TooLarge:
 			return receipts, err
+		default:
 		}
 		if pause == firstPause {
 			l.Logger.Warn("append outcomes: trying until it succeeds", "tries", len(batches), "err", err)

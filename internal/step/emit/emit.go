@@ -67,10 +67,14 @@ func (s *Step) Run(_ context.Context, in *step.Input) (step.Outcome, error) {
 		sources = in.Events
 	}
 	out := step.Outcome{Emitted: make([]*weir.Event, 0, len(sources))}
+	size := 0
 	for i, from := range sources {
 		e, err := s.event(in, from, i)
 		if err != nil {
 			return step.Unrendered(fieldOf(err))
+		}
+		if size += len(e.Data); size > in.Limits.Emitted {
+			return step.Final(fmt.Sprintf("data: the events of this step are over %d bytes long in all", in.Limits.Emitted)), nil
 		}
 		out.Emitted = append(out.Emitted, e)
 	}

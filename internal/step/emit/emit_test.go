@@ -108,12 +108,13 @@ func TestBadEventFailsTheStepAndNamesTheField(t *testing.T) {
 		"subject": {weir.EmitStep{Type: "x", Subject: "${'a\\nb'}", Each: true}, "subject: contains the control character U+000A"},
 		"missing": {weir.EmitStep{Type: "x", Subject: "${data.nowhere}", Each: true}, "subject: missing data.nowhere"},
 		"several": {weir.EmitStep{Type: "x"}, "data: event and data mean the batch's only event"},
+		"in all":  {weir.EmitStep{Type: "x", Each: true, Data: json.RawMessage(`"` + strings.Repeat("x", 88) + `"`)}, "over 150 bytes"},
 		"large":   {weir.EmitStep{Type: "x", Data: json.RawMessage(`"` + strings.Repeat("x", 99) + `"`)}, "data: 101 bytes long"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			in := steptest.Input(t)
-			in.Limits.Data = 100
+			in.Limits.Data, in.Limits.Emitted = 100, 150
 
 			out := run(t, c.def, in)
 

@@ -12,9 +12,13 @@ import (
 
 // Options says how a caller reaches out.
 type Options struct {
-	Allow     []netip.Prefix                        // networks that may be called although they are not public
-	Proxy     func(*http.Request) (*url.URL, error) // nil: none, whatever the environment says
-	UserAgent string                                // "": Weir
+	Allow     []netip.Prefix // networks that may be called although they are not public
+	UserAgent string         // "": Weir
+
+	// Proxy says through which proxy a request goes. Nil: through none,
+	// whatever the environment says. Where there is one, only its own address is
+	// checked: which addresses it reaches is for it to say.
+	Proxy func(*http.Request) (*url.URL, error)
 }
 
 // Caller makes the requests of all http steps of a node. It keeps connections

@@ -162,7 +162,7 @@ func stops(t *testing.T, k Kind) {
 
 func bounded(t *testing.T, s Step) {
 	in := Input(t)
-	in.Limits = step.Limits{Output: 1000, Data: 1000}
+	in.Limits = step.Limits{Output: 1000, Data: 1000, Emitted: 1000}
 
 	out, err := s.Run(t.Context(), in)
 	if err != nil {

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -385,4 +387,47 @@ func TestTooLargeLeavesNothing(t *testing.T) {
 		t.Error("something was taken in")
 	}
 	put(t, j, events("a", 1, 17*mib))
+}
+
+// TestWhatWasCutDoesNotComeBack: of two frames of one commit the first is torn
+// and the second is not. A later frame just as long as the first must not make
+// the second one good again.
+func TestWhatWasCutDoesNotComeBack(t *testing.T) {
+	t.Parallel()
+	d := newFaultDisk()
+	o := Options{Now: func() time.Time { return time.UnixMicro(1) }} // so that no at tells them apart
+	j := start(t, d, o)
+	entered, release := blockSync(d)
+	done := make(chan error)
+	send := func(id string) {
+		_, err := j.Append(t.Context(), events(id, 1, 100))
+		done <- err
+	}
+	go send("a")
+	<-entered
+	torn := dataStart + frameHeader + int64(encodedSize(event("a0", 100)))
+	go send("b")
+	go send("c")
+	for j.Stats().Waiting < 2 {
+		runtime.Gosched()
+	}
+	close(release)
+	for range 3 {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	d = d.crash(neverKept)
+	content := d.bytes(chapterName(1), j.Stats().Bytes)
+	content[torn+frameHeader] ^= 1
+	d.set(chapterName(1), content)
+
+	j = start(t, d, o)
+	if got := len(all(t, j)); got != 1 {
+		t.Fatalf("%d records after the crash, want 1", got)
+	}
+	put(t, j, events("d", 1, 100))
+	want := all(t, j)
+
+	same(t, "after another crash", all(t, start(t, d.crash(neverKept), o)), want)
 }

@@ -97,7 +97,7 @@ func (d *faultDisk) dirtyPages(name string) []int {
 // bytes returns a file's content up to n bytes.
 func (d *faultDisk) bytes(name string, n int64) []byte {
 	b := make([]byte, n)
-	if _, err := d.names[name].ReadAt(b, 0); err != nil && err != io.EOF {
+	if _, err := d.names[name].ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
 		panic(err)
 	}
 	return b

@@ -3,7 +3,6 @@ package chapter
 import (
 	"encoding/binary"
 	"fmt"
-	"io"
 	"slices"
 
 	"weir"
@@ -165,7 +164,7 @@ func (f *file) endOf(place int) int64 {
 func (s *span) read() ([]*weir.Record, error) {
 	b := make([]byte, s.size)
 	if s.from > 0 {
-		if _, err := s.file.disk.ReadAt(b, s.from); err != nil && err != io.EOF {
+		if n, err := s.file.disk.ReadAt(b, s.from); n < len(b) {
 			return nil, weir.E("read journal", weir.Unavailable, "chapter %s: %w", s.file.name, err)
 		}
 	}

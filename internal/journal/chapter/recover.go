@@ -80,7 +80,7 @@ func (j *Journal) openChapter(name string) error {
 	f := &file{name: name, disk: d, end: dataStart}
 	j.chapters = append(j.chapters, f)
 	b := make([]byte, headerLength)
-	if _, err := d.ReadAt(b, 0); err != nil && err != io.EOF {
+	if _, err := d.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
 		return unreadable(name, err)
 	}
 	if f.crc, err = f.decode(name, b); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 
@@ -149,7 +150,7 @@ func (s *scan) frameAt(off int64) (frame, []byte, error) {
 func (s *scan) view(off int64, n int) ([]byte, error) {
 	if end := s.start + int64(len(s.window)); off < s.start || off+int64(n) > end {
 		b := make([]byte, min(int64(max(n, scanWindow)), max(s.size-off, 0)))
-		if _, err := s.f.disk.ReadAt(b, off); err != nil && err != io.EOF {
+		if _, err := s.f.disk.ReadAt(b, off); err != nil && !errors.Is(err, io.EOF) {
 			return nil, unreadable(s.f.name, err)
 		}
 		s.window, s.start = b, off

@@ -170,7 +170,6 @@ func findAfterAppend(f *fixture) {
 		f.append(free(e, event(fmt.Sprint(i, "b"))))
 
 		got, _, err := f.j.Find(f.Context(), journal.Query{Project: 1, Kind: journal.ByExecution, Value: e.Event.Execution})
-
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -11,8 +11,8 @@ import (
 
 // What no query looks into is one blob per row, in varints behind a byte that
 // names the form. Times are whole microseconds; members are kept as differences
-// to the one before, a few bytes each. Measured against JSON the blobs are a
-// third as long and several times cheaper to write and read.
+// to the one before, a few bytes each. Against JSON the blob of a run is a sixth
+// as long, and 0.5 us instead of 15 to write and read (BenchmarkRunBody).
 
 const form = 1
 

@@ -12,8 +12,8 @@ import (
 // Applied is what applying project files did, or would do.
 type Applied struct {
 	Revision uint64   `json:"revision" doc:"The project's revision afterwards."`
-	Changes  []Change `json:"changes"`
-	Warnings []string `json:"warnings"`
+	Changes  []Change `json:"changes" nullable:"false"`
+	Warnings []string `json:"warnings" nullable:"false"`
 }
 
 // Change is one difference that an apply makes.

@@ -30,13 +30,13 @@ type Receipt struct {
 // Receipts is the answer to a publish: one receipt per event, in the order
 // given.
 type Receipts struct {
-	Events []Receipt `json:"events"`
+	Events []Receipt `json:"events" nullable:"false"`
 }
 
 // Page is a part of a list. Next, given as After, asks for what follows; it is
 // absent at the end.
 type Page[T any] struct {
-	Items []T    `json:"items"`
+	Items []T    `json:"items" nullable:"false"`
 	Next  string `json:"next,omitempty" doc:"Give it as after to get what follows; absent at the end."`
 }
 

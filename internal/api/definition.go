@@ -37,7 +37,7 @@ func (a *API) registerKind(kind weir.DefinitionKind) {
 	register(a, operation{
 		id: "list-" + string(kind) + "s", method: http.MethodGet, path: "/v1/" + string(kind) + "s", role: auth.Viewer,
 		summary: "List the " + string(kind) + "s in force, by name",
-	}, func(ctx context.Context, in *paging) (*answer[client.Page[weir.Definition]], error) {
+	}, func(ctx context.Context, in *Paging) (*answer[client.Page[weir.Definition]], error) {
 		all, _, err := a.State.Definitions(ctx, callerOf(ctx).project)
 		if err != nil {
 			return nil, err
@@ -47,7 +47,7 @@ func (a *API) registerKind(kind weir.DefinitionKind) {
 	register(a, operation{
 		id: "get-" + string(kind), method: http.MethodGet, path: "/v1/" + string(kind) + "s/{name}", role: auth.Viewer,
 		summary: "Show the " + string(kind) + " in force",
-	}, func(ctx context.Context, in *namePath) (*answer[weir.Definition], error) {
+	}, func(ctx context.Context, in *NamePath) (*answer[weir.Definition], error) {
 		all, _, err := a.State.Definitions(ctx, callerOf(ctx).project)
 		if err != nil {
 			return nil, err
@@ -62,7 +62,7 @@ func (a *API) registerKind(kind weir.DefinitionKind) {
 }
 
 // pageOf returns the definitions of a kind behind a name; they are sorted.
-func pageOf(all []weir.Definition, kind weir.DefinitionKind, p paging) client.Page[weir.Definition] {
+func pageOf(all []weir.Definition, kind weir.DefinitionKind, p Paging) client.Page[weir.Definition] {
 	page := client.Page[weir.Definition]{Items: []weir.Definition{}}
 	for _, d := range all {
 		if d.Kind != kind || d.Name <= p.After {
@@ -126,7 +126,7 @@ func (a *API) applyOnce(ctx context.Context, set *project.Set, in *applyInput, e
 	out.Body.Revision++
 	order := &weir.Apply{Revision: revision + 1, By: c.Name, Put: diff.Put, Delete: diff.Delete}
 	seq, err := a.Orders.Apply(ctx, c.project, order)
-	out.Seq = seq
+	out.Seq = &seq
 	if out.Status, err = orderStatus(seq, err); err != nil {
 		return nil, err
 	}

@@ -198,3 +198,6 @@ type plainContext struct{ humaContext }
 
 // SetStatus answers with the status that the problem in the body has.
 func (c plainContext) SetStatus(status int) { c.humaContext.SetStatus(plainStatus(status)) }
+
+// Unwrap returns the request as it came.
+func (c plainContext) Unwrap() huma.Context { return c.humaContext }

@@ -91,8 +91,8 @@ func (a *API) answerAccepted(w http.ResponseWriter, r *http.Request, accepted []
 }
 
 type eventsQuery struct {
-	paging
-	period
+	Paging
+	Period
 	Type      string `query:"type"`
 	Source    string `query:"source"`
 	ID        string `query:"id"`
@@ -124,13 +124,13 @@ func (a *API) registerEvents() {
 	register(a, operation{
 		id: "list-refusals", method: http.MethodGet, path: "/v1/refusals", role: auth.Viewer,
 		summary: "List what was turned away, newest first",
-	}, func(ctx context.Context, in *paging) (*answer[client.Page[client.Refusal]], error) {
+	}, func(ctx context.Context, in *Paging) (*answer[client.Page[client.Refusal]], error) {
 		return answered(a.refusals(ctx, *in))
 	})
 }
 
 // refusals lists refusals, those that are still held at the door among them.
-func (a *API) refusals(ctx context.Context, p paging) (page client.Page[client.Refusal], err error) {
+func (a *API) refusals(ctx context.Context, p Paging) (page client.Page[client.Refusal], err error) {
 	var before int64
 	if p.After != "" {
 		if before, err = strconv.ParseInt(p.After, 10, 64); err != nil || before <= 0 {

@@ -2,11 +2,13 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"reflect"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"weir"
 	"weir/client"
@@ -29,18 +31,27 @@ func register[I, O any](a *API, op operation, handler func(context.Context, *I) 
 	huma.Register(a.huma, huma.Operation{
 		OperationID: op.id, Method: op.method, Path: op.path, Summary: op.summary, DefaultStatus: op.status,
 		Description: "Needs the role " + op.role.String() + ".", MaxBodyBytes: op.body,
-		Security: []map[string][]string{{"token": {}}},
+		Security: []map[string][]string{{"token": {}}}, Middlewares: huma.Middlewares{a.needs(op.role)},
 	}, func(ctx context.Context, in *I) (*O, error) {
-		err := callerOf(ctx).Need(op.role)
-		var out *O
-		if err == nil {
-			out, err = handler(ctx, in)
-		}
+		out, err := handler(ctx, in)
 		if err != nil {
 			return nil, a.failure(ctx, err)
 		}
 		return out, nil
 	})
+}
+
+// needs ends requests of those who have less than the role, before anything else
+// of them is looked at.
+func (a *API) needs(role auth.Role) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		if err := callerOf(ctx.Context()).Need(role); err != nil {
+			r, w := humago.Unwrap(ctx)
+			a.fail(w, r, err)
+			return
+		}
+		next(ctx)
+	}
 }
 
 // answer is an answer with a body.
@@ -54,21 +65,21 @@ func answered[T any](body T, err error) (*answer[T], error) {
 	return &answer[T]{body}, nil
 }
 
-// paging are the parameters of every list.
-type paging struct {
+// Paging holds the parameters of every list.
+type Paging struct {
 	Limit int    `query:"limit" default:"100" minimum:"1" maximum:"1000" doc:"The most items of the answer."`
 	After string `query:"after" doc:"The next of the last answer."`
 }
 
-func (p paging) client() client.Paging { return client.Paging{Limit: p.Limit, After: p.After} }
+func (p Paging) client() client.Paging { return client.Paging{Limit: p.Limit, After: p.After} }
 
-// period are the parameters of lists over time.
-type period struct {
+// Period holds the parameters of lists over time, RFC 3339.
+type Period struct {
 	Since string `query:"since" format:"date-time" doc:"Inclusive."`
 	Until string `query:"until" format:"date-time" doc:"Exclusive."`
 }
 
-func (p period) times() (since, until weir.Time, err error) {
+func (p Period) times() (since, until weir.Time, err error) {
 	for _, t := range []struct {
 		name, text string
 		to         *weir.Time
@@ -88,17 +99,17 @@ type idPath struct {
 	ID string `path:"id"`
 }
 
-// namePath is the path of one named thing.
-type namePath struct {
+// NamePath holds the path of one named thing.
+type NamePath struct {
 	Name string `path:"name"`
 }
 
 // parsed reads an id from a path.
 func parsed[T any](id T, err error) (T, error) {
-	if err != nil {
-		return id, weir.E("", weir.Invalid, "%w", err).WithField("id")
+	if e, ok := errors.AsType[*weir.Error](err); ok {
+		return id, e.WithField("id")
 	}
-	return id, nil
+	return id, err
 }
 
 func humaConfig() huma.Config {
@@ -116,7 +127,7 @@ func humaConfig() huma.Config {
 				},
 			},
 		},
-		Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat},
+		Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 		DefaultFormat:                "application/json",
 		RejectUnknownQueryParameters: true,
 		Transformers:                 []huma.Transformer{problems},

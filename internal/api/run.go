@@ -11,8 +11,8 @@ import (
 )
 
 type runsQuery struct {
-	paging
-	period
+	Paging
+	Period
 	State     string `query:"state" enum:"pending,running,waiting,succeeded,dead,cancelled"`
 	Pipeline  string `query:"pipeline"`
 	Trigger   string `query:"trigger"`
@@ -20,7 +20,7 @@ type runsQuery struct {
 }
 
 type groupsQuery struct {
-	paging
+	Paging
 	Trigger string `query:"trigger"`
 }
 
@@ -69,7 +69,7 @@ func (a *API) registerRuns() {
 // ordered answers an order: 200 once reads show it, else 202.
 type ordered[T any] struct {
 	Status int
-	Seq    weir.Seq `header:"Weir-Seq" doc:"The greatest place in the journal of what was written."`
+	Seq    *weir.Seq `header:"Weir-Seq" doc:"The greatest place in the journal of what was written."`
 	Body   T
 }
 
@@ -104,6 +104,6 @@ func (a *API) registerOrder(verb string, kind weir.ChangeKind, summary string) {
 		if err != nil {
 			return nil, err
 		}
-		return &ordered[client.Ordered]{status, seq, client.Ordered{Run: in.ID, Seq: seq}}, nil
+		return &ordered[client.Ordered]{status, &seq, client.Ordered{Run: in.ID, Seq: seq}}, nil
 	})
 }

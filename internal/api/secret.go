@@ -10,7 +10,7 @@ import (
 )
 
 type setSecretInput struct {
-	namePath
+	NamePath
 	Body client.SecretValue
 }
 
@@ -34,7 +34,7 @@ func (a *API) registerSecrets() {
 	register(a, operation{
 		id: "delete-secret", method: http.MethodDelete, path: "/v1/secrets/{name}", role: auth.Admin, status: http.StatusNoContent,
 		summary: "Remove a secret",
-	}, func(ctx context.Context, in *namePath) (*struct{}, error) {
+	}, func(ctx context.Context, in *NamePath) (*struct{}, error) {
 		return nil, a.Secrets.Delete(ctx, callerOf(ctx).project, in.Name)
 	})
 	register(a, operation{

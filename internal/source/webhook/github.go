@@ -17,14 +17,14 @@ const githubSignature = "X-Hub-Signature-256"
 // the body. The comparison takes the same time wherever they differ.
 func verifyGitHub(signature string, body []byte, secret string) error {
 	if signature == "" {
-		return weir.E("", weir.Unauthenticated, "the header %s is missing", githubSignature).WithField("header")
+		return weir.E("", weir.Unauthenticated, "the header is missing").WithField(githubSignature)
 	}
 	digits, found := strings.CutPrefix(signature, "sha256=")
 	given, err := hex.DecodeString(digits)
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write(body)
 	if !found || err != nil || !hmac.Equal(given, mac.Sum(nil)) {
-		return weir.E("", weir.Unauthenticated, "the signature in %s is not that of the body", githubSignature).WithField("header")
+		return weir.E("", weir.Unauthenticated, "the signature is not that of the body").WithField(githubSignature)
 	}
 	return nil
 }

@@ -49,7 +49,6 @@ type HTTPStep struct {
 	Method  string      `json:"method,omitempty"` // "" is POST
 	URL     string      `json:"url"`
 	Headers []NamedText `json:"headers,omitempty"`
-	Each    bool        `json:"each,omitempty"` // one request per event
 	Timeout Duration    `json:"timeout,omitempty"`
 }
 

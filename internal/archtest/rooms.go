@@ -76,7 +76,8 @@ var rooms = []room{
 
 	{path: "internal/project", layer: layerDoor},
 	{path: "internal/ingest", layer: layerDoor},
-	{path: "internal/track", layer: layerDoor, also: []string{"client"}},
+	{path: "internal/track", layer: layerDoor, also: []string{"client", "internal/journal", "internal/state"}},
+	{path: "internal/order", layer: layerDoor},
 	{path: "internal/function", layer: layerDoor},
 	{path: "internal/function/*", layer: layerDoor, also: []string{"internal/function"}},
 
@@ -86,6 +87,7 @@ var rooms = []room{
 	{path: "internal/compat/*", layer: layerEdge},
 
 	{path: "internal/app", layer: layerApp},
+	{path: "internal/demo", layer: layerApp, also: []string{"internal/app", "examples/github"}},
 	{path: "internal/cli", layer: layerCLI, also: []string{"internal/config", "internal/project"}},
 	{path: "internal/archtest", layer: layerAlone},
 

@@ -3,6 +3,8 @@ package demo
 import (
 	"context"
 	"fmt"
+	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -118,5 +120,31 @@ func all[T any](page func(client.Paging) (client.Page[T], error)) ([]T, error) {
 			return list, nil
 		}
 		p.After = part.Next
+	}
+}
+
+// write prints the report for people.
+func (r *Report) write(w io.Writer) {
+	fmt.Fprintf(w, "\n%d webhooks became events:\n", r.Delivered)
+	writeCounts(w, r.Events)
+	fmt.Fprintf(w, "\nWhat triggers made of them, in runs:\n")
+	writeCounts(w, r.Firings)
+	fmt.Fprintf(w, "\nA group fired on its count:   %s of %d events, %s\n", r.Fired.Key, len(r.Fired.Events), r.Fired.Run)
+	fmt.Fprintf(w, "A group expired:              %s after %d events, %s\n", r.Expired.Key, len(r.Expired.Events), r.Expired.Run)
+	fmt.Fprintf(w, "Failed twice, then succeeded: %s (%s)\n", r.Retried.Run, strings.Join(r.Retried.Tries, ", "))
+	fmt.Fprintf(w, "Went dead, was redriven:      %s (%s)\n", r.Redriven.Run, strings.Join(r.Redriven.Tries, ", "))
+	fmt.Fprintf(w, `
+Look further:
+  weir events --type 'github.issues'
+  weir events show %s
+  weir groups show %s
+  weir runs
+  weir runs show %s
+`, r.Fired.Events[0], r.Fired.Group, r.Redriven.Run)
+}
+
+func writeCounts(w io.Writer, counts map[string]int) {
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		fmt.Fprintf(w, "  %5d  %s\n", counts[name], name)
 	}
 }

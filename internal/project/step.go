@@ -19,8 +19,8 @@ var (
 	}
 	httpKeys = keys{
 		of:      "an http step",
-		known:   []string{"method", "url", "headers", "each", "timeout"},
-		later:   []string{"body", "mode", "sign", "success", "response"},
+		known:   []string{"method", "url", "headers", "timeout"},
+		later:   []string{"each", "body", "mode", "sign", "success", "response"},
 		example: "{url: https://hooks.example/weir}",
 	}
 	emitKeys = keys{
@@ -88,8 +88,6 @@ func (r *reader) http(n *node) *weir.HTTPStep {
 			}
 		case "headers":
 			h.Headers = r.headers(value)
-		case "each":
-			h.Each = r.flag(value)
 		case "timeout":
 			h.Timeout = r.duration(value, maxWait)
 		}

@@ -112,7 +112,7 @@ func onlyEvent(p *weir.Pipeline) string {
 
 func onlyEventOfStep(s *weir.Step) string {
 	switch {
-	case s.HTTP != nil && !s.HTTP.Each:
+	case s.HTTP != nil:
 		texts := []weir.NamedText{{Name: "http.url", Text: s.HTTP.URL}}
 		for _, h := range s.HTTP.Headers {
 			texts = append(texts, weir.NamedText{Name: "http.headers." + h.Name, Text: h.Text})

@@ -43,9 +43,6 @@ var own = []string{"Connection", "Content-Length", "Host", "Te", "Trailer", "Tra
 
 // Compile compiles an http step.
 func (c *Caller) Compile(def *weir.HTTPStep) (*Step, error) {
-	if def.Each {
-		return nil, weir.E("http", weir.Invalid, "is not built yet for http steps").WithField("each")
-	}
 	s := &Step{caller: c, method: def.Method, origin: pipeline.LiteralOrigin(def.URL), timeout: def.Timeout.Std()}
 	if s.method == "" {
 		s.method = http.MethodPost

@@ -392,7 +392,6 @@ func TestStepThatCannotBeMadeIsRefused(t *testing.T) {
 		return weir.HTTPStep{URL: "http://x.example", Headers: []weir.NamedText{{Name: name, Text: "x"}}}
 	}
 	for name, def := range map[string]weir.HTTPStep{
-		"each":              {URL: "http://x.example", Each: true},
 		"method":            {URL: "http://x.example", Method: "TRACE"},
 		"url":               {URL: "http://x.example/${"},
 		"host header":       header("host"),

@@ -1,0 +1,176 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"weir/internal/api"
+	"weir/internal/auth"
+	"weir/internal/config"
+	"weir/internal/dispatch"
+	"weir/internal/ingest"
+	"weir/internal/journal/chapter"
+	"weir/internal/obs"
+	"weir/internal/order"
+	"weir/internal/secret"
+	"weir/internal/source/webhook"
+	"weir/internal/state/sqlite"
+	"weir/internal/step/httpcall"
+	"weir/internal/track"
+	"weir/internal/work"
+)
+
+// App is one server: open after Open, at work during Run.
+type App struct {
+	config  config.Config
+	log     *slog.Logger
+	metrics *obs.Metrics
+	token   string
+
+	journal  *chapter.Journal
+	state    *sqlite.State
+	dispatch *dispatch.Dispatcher
+	work     *work.Loop
+	door     *ingest.Door
+	server   *http.Server
+	listener net.Listener
+}
+
+// The names in the data directory.
+const (
+	journalDir = "journal"
+	stateFile  = "state.db"
+	keyFile    = "secret.key"
+)
+
+// Open opens the stores in the data directory, which it makes, takes the
+// address, and makes the rooms. Nothing runs yet. Close or Run must follow.
+func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err error) {
+	a = &App{config: cfg, log: log, metrics: obs.NewMetrics()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return a, fmt.Errorf("make the data directory: %w", err)
+	}
+	if a.listener, err = net.Listen("tcp", cfg.Listen); err != nil {
+		return a, fmt.Errorf("listen: %w", err)
+	}
+	a.journal, err = chapter.Open(ctx, chapter.Options{Dir: filepath.Join(cfg.Data, journalDir), Logger: log})
+	if err != nil {
+		return a, fmt.Errorf("open the journal: %w", err)
+	}
+	a.state, err = sqlite.Open(ctx, sqlite.Options{
+		Path: filepath.Join(cfg.Data, stateFile), DataID: a.journal.DataID(), Logger: log,
+	})
+	if err != nil {
+		return a, fmt.Errorf("open the state: %w", err)
+	}
+	return a, a.wire(ctx)
+}
+
+// wire makes the rooms and gives each what it asks for.
+func (a *App) wire(ctx context.Context) error {
+	key, err := secret.OpenKeyFile(filepath.Join(a.config.Data, keyFile))
+	if err != nil {
+		return err
+	}
+	secrets := secret.NewStore(key, a.state)
+	tokens := auth.New(tokenStore{a.state})
+	if a.token, err = tokens.MakeAdmin(ctx, a.config.Admin.Token.Reveal()); err != nil {
+		return err
+	}
+	limits := a.config.Limits
+	a.dispatch = dispatch.New(dispatch.Options{
+		Journal: a.journal, State: a.state, Logger: a.log, Node: a.config.Node, OriginLimit: limits.Origin,
+	})
+	a.work = work.New(work.Options{
+		Journal: a.journal, Dispatcher: a.dispatch, Secrets: secrets, Logger: a.log, Node: a.config.Node,
+		Slots: limits.WorkerSlots,
+		HTTP:  httpcall.Options{Allow: a.config.AllowDestinations},
+	})
+	a.door = ingest.New(ingest.Options{
+		Journal: a.journal, Refusals: a.state, Log: a.log,
+		Limits: ingest.Limits{Data: int(limits.EventData), Body: int64(limits.Body), Events: limits.BatchEvents},
+	})
+	reader := &track.Reader{Journal: a.journal, State: a.state, Dispatcher: a.dispatch}
+	a.server = &http.Server{
+		Handler: api.New(api.Options{
+			Tokens: tokens, Door: a.door, Reader: reader, State: a.state, Secrets: secrets, Settler: a.dispatch,
+			Hooks:   webhook.New(webhook.Options{Door: a.door, State: a.state, Secrets: secrets, Log: a.log}),
+			Orders:  &order.Orders{Journal: a.journal, State: a.state, Dispatcher: a.dispatch, Past: reader},
+			Ready:   a.ready,
+			Metrics: a.metrics.Handler(),
+			Version: Version(),
+			Log:     a.log,
+		}),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+// AdminToken returns the token that Open made because there was none, or "".
+func (a *App) AdminToken() string { return a.token }
+
+// URL returns where the API is.
+func (a *App) URL() string { return "http://" + a.listener.Addr().String() }
+
+// ready reports whether the server takes events and shows what became of them.
+func (a *App) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if _, err := a.journal.Append(ctx); err != nil {
+		return err // it takes nothing any more, or has no room
+	}
+	return a.dispatch.Settle(ctx, 0)
+}
+
+// Close closes what Open opened, in reverse order. It is for an App that does
+// not run.
+func (a *App) Close() error {
+	var errs []error
+	if a.listener != nil {
+		if err := a.listener.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if a.state != nil {
+		errs = append(errs, a.state.Close())
+	}
+	if a.journal != nil {
+		errs = append(errs, a.journal.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Version returns what the build says of itself: a version, or the revision of
+// the source, or "devel".
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "devel"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return "devel-" + s.Value[:12]
+		}
+	}
+	return "devel"
+}

@@ -232,8 +232,9 @@ func (d *decoder) field(e *weir.Event, a attribute) *string {
 		return &e.ContentType
 	case attrSchema:
 		return &e.Schema
+	default:
+		return &e.Execution
 	}
-	return &e.Execution
 }
 
 // share makes text a string: the one of the event before where it is the same,

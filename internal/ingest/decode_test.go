@@ -23,7 +23,6 @@ func TestAStructuredEventIsReadAttributeByAttribute(t *testing.T) {
 		"execution":"e1","hops":2,"zflag":true,"anum":-7,"traceparent":"00-ab","gone":null, "data" : {"n": 1.50, "s":"\ud800"} }`
 
 	got, err := DefaultLimits().Decode(Body{ContentType: "application/cloudevents+json; charset=UTF-8", Bytes: []byte(body)})
-
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +47,6 @@ func TestDataIsAPartOfTheBody(t *testing.T) {
 	body := []byte(`{"specversion":"1.0","data":{"a":1},"id":"1"}`)
 
 	got, err := DefaultLimits().Decode(Body{ContentType: eventType, Bytes: body})
-
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +88,6 @@ func TestPlainJSONTakesItsAttributesFromTheQuery(t *testing.T) {
 	got, err := DefaultLimits().Decode(Body{
 		ContentType: jsonType, Bytes: []byte(" {\"a\": 1}\n"), Query: query, Key: "key-1", Source: "/api/ci",
 	})
-
 	if err != nil {
 		t.Fatal(err)
 	}

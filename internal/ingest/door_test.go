@@ -91,7 +91,6 @@ func TestABatchIsAppendedAtOnceAndEachEventAnswered(t *testing.T) {
 		{"specversion":"1.0","id":"2","source":"s","type":"t"},{"specversion":"1.0","id":"1","source":"s","type":"t"}]`)
 
 	got, err := door.Take(t.Context(), entry, Body{ContentType: batchType, Bytes: body})
-
 	if err != nil {
 		t.Fatal(err)
 	}

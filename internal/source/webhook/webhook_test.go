@@ -143,7 +143,6 @@ func TestADeliveryBecomesAnEventWithItsBodyAsData(t *testing.T) {
 		}
 
 		accepted, err := hooks.Receive(httptest.NewRecorder(), deliver(t, body))
-
 		if err != nil {
 			t.Fatal(path, err)
 		}

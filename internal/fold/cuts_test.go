@@ -16,8 +16,7 @@ import (
 // length, flushes that take long, memory that holds nothing, crashes.
 type world struct {
 	t       *rapid.T
-	records []*weir.Record
-	dues    []weir.Time
+	history *history
 	store   *store
 	fold    *fold.Fold
 	flight  *fold.Layer             // frozen, not yet written
@@ -29,7 +28,7 @@ type world struct {
 }
 
 func newWorld(t *rapid.T, h *history) *world {
-	w := &world{t: t, records: h.records, dues: h.dues, store: newStore(), longest: 12,
+	w := &world{t: t, history: h, store: newStore(), longest: 12,
 		made: make(map[weir.RunID]weir.Run), brief: make(map[weir.RunID]bool), naive: newNaive(testShard)}
 	w.restart()
 	return w
@@ -47,7 +46,7 @@ func (w *world) restart() {
 func (w *world) run() {
 	for {
 		cursor, _ := w.fold.Cursor()
-		if int(cursor) == len(w.records) {
+		if int(cursor) == len(w.history.records) {
 			break
 		}
 		switch oneOf(w.t, "action", []string{"turn", "turn", "turn", "freeze", "land", "crash"}) {
@@ -71,7 +70,7 @@ func (w *world) run() {
 
 func (w *world) turn(length int) {
 	cursor, _ := w.fold.Cursor()
-	at := w.records[cursor:]
+	at := w.history.records[cursor:]
 	n, needs := w.fold.Plan(at[:min(length, len(at))])
 	if n < 1 {
 		w.t.Fatalf("the turn after %d has no record", cursor)
@@ -81,22 +80,38 @@ func (w *world) turn(length int) {
 		w.t.Fatalf("needs after %d: %v", cursor, err)
 	}
 	w.fold.Give(groups, runs)
+	var made []weir.RunID
 	for _, touch := range w.fold.Turn() {
-		w.note(touch)
+		if touch.Kind == 0 {
+			made = append(made, touch.ID)
+			w.note(touch)
+		}
 	}
-	if now, _ := w.fold.Cursor(); now != cursor+weir.Seq(n) {
-		w.t.Fatalf("a turn of %d records after %d ended at %d", n, cursor, now)
+	w.turned(cursor, cursor+weir.Seq(n), made)
+}
+
+// turned checks what a turn tells dispatch: the runs it made, in order, and
+// when the next group is due.
+func (w *world) turned(from, to weir.Seq, made []weir.RunID) {
+	if now, _ := w.fold.Cursor(); now != to {
+		w.t.Fatalf("a turn from %d to %d ended at %d", from, to, now)
 	}
-	if due, _ := w.fold.NextDue(); due != w.dues[cursor+weir.Seq(n)-1] {
-		w.t.Fatalf("after %d the next group is due at %s, want %s", cursor+weir.Seq(n), due, w.dues[cursor+weir.Seq(n)-1])
+	if due, _ := w.fold.NextDue(); due != w.history.dues[to-1] {
+		w.t.Fatalf("after %d the next group is due at %s, want %s", to, due, w.history.dues[to-1])
 	}
+	before := 0
+	if from > 0 {
+		before = w.history.made[from-1]
+	}
+	var want []weir.RunID
+	for _, run := range w.history.naive.made[before:w.history.made[to-1]] {
+		want = append(want, run.ID)
+	}
+	w.same("runs made by the turn", want, made)
 }
 
 // note remembers how a run was made. After a crash it is made again, the same.
 func (w *world) note(touch fold.Touch) {
-	if touch.Kind != 0 {
-		return
-	}
 	if _, known := w.fold.Run(touch.ID); !known && touch.Run.Firing.Chunks > 0 {
 		w.brief[touch.ID] = true
 		return
@@ -171,7 +186,7 @@ func copyLayer(l *fold.Layer) fold.Layer {
 // compare asks the naive engine what should be in state at the cursor.
 func (w *world) compare() {
 	want := w.naive
-	for _, rec := range w.records[want.cursor:w.store.cursor] {
+	for _, rec := range w.history.records[want.cursor:w.store.cursor] {
 		want.fold(rec)
 	}
 	wantGroups, wantRuns := map[weir.GroupID]weir.Group{}, map[weir.RunID]weir.Run{}

@@ -19,6 +19,7 @@ type history struct {
 	records []*weir.Record
 	naive   *naive
 	dues    []weir.Time // by record: when the next group is due after it; 0: none
+	made    []int       // by record: how many runs were made up to it
 	seq     weir.Seq
 	at      weir.Time
 }
@@ -52,6 +53,7 @@ func (h *history) add(rec weir.Record) {
 	h.records = append(h.records, &rec)
 	h.naive.fold(&rec)
 	h.dues = append(h.dues, h.naive.nextDue())
+	h.made = append(h.made, len(h.naive.made))
 }
 
 func (h *history) next() {

@@ -88,7 +88,6 @@ func BenchmarkLoadAMillionRuns(b *testing.B) {
 	var err error
 	began := cpu()
 	for b.Loop() {
-		p = nil
 		if p, err = s.Load(b.Context()); err != nil || len(p.Runs) != 1_000_000 {
 			b.Fatal(err)
 		}

@@ -10,18 +10,29 @@ import (
 )
 
 // The statements of a flush. They are made of constants; nothing changes them.
+// A put sets no column of an index, because SQLite writes the entry anew though
+// it is what it was, which doubles the cost of a retry: the project of a group
+// or run and the trigger of a group never change, and the state of a run is
+// moved by a statement of its own.
 var (
 	putGroups = puts("groups", groupColumns, `ON CONFLICT (id) DO UPDATE SET
-  project = excluded.project, trigger = excluded.trigger, key_hash = excluded.key_hash, due_us = excluded.due_us,
-  body = excluded.body`)
+  key_hash = excluded.key_hash, due_us = excluded.due_us, body = excluded.body`)
 	putRuns = puts("runs", runColumns, `ON CONFLICT (id) DO UPDATE SET
-  project = excluded.project, state = excluded.state, pipeline = excluded.pipeline, lane_key = excluded.lane_key,
-  origin = excluded.origin, due_us = excluded.due_us, trigger = excluded.trigger, executions = excluded.executions,
-  body = excluded.body`)
+  pipeline = excluded.pipeline, lane_key = excluded.lane_key, origin = excluded.origin, due_us = excluded.due_us,
+  trigger = excluded.trigger, executions = excluded.executions, body = excluded.body`)
 	putChunks      = puts("chunks", chunkColumns, `ON CONFLICT (grp, idx) DO UPDATE SET members = excluded.members`)
 	putLeases      = puts("leases", leaseColumns, "")
 	putDefinitions = puts("definitions", definitionColumns, "")
 	addCounters    = puts("counters", counterColumns, `ON CONFLICT (project, trigger, what) DO UPDATE SET n = counters.n + excluded.n`)
+
+	moveRuns = [...]struct {
+		to     weir.RunState
+		update bulk
+	}{
+		{weir.RunPending, listed("UPDATE runs SET state = 1 WHERE state <> 1 AND id IN (", "?", ")")},
+		{weir.RunWaiting, listed("UPDATE runs SET state = 3 WHERE state <> 3 AND id IN (", "?", ")")},
+		{weir.RunDead, listed("UPDATE runs SET state = 5 WHERE state <> 5 AND id IN (", "?", ")")},
+	}
 
 	removeGroups = removes("groups", "id")
 	removeRuns   = removes("runs", "id")
@@ -80,9 +91,32 @@ func flushRuns(ctx context.Context, c *conn, l *fold.Layer) error {
 	if err != nil {
 		return err
 	}
+	if err := flushStates(ctx, c, l); err != nil {
+		return err
+	}
 	return removeRuns.run(ctx, c, len(l.RunsGone), func(args []driver.Value, i int) []driver.Value {
 		return append(args, l.RunsGone[i][:])
 	})
+}
+
+// flushStates moves the runs that were put and are stored in another state.
+func flushStates(ctx context.Context, c *conn, l *fold.Layer) error {
+	ids := make([][]byte, 0, len(l.Runs))
+	for k := range moveRuns {
+		ids = ids[:0]
+		for i := range l.Runs {
+			if l.Runs[i].State == moveRuns[k].to {
+				ids = append(ids, l.Runs[i].ID[:])
+			}
+		}
+		err := moveRuns[k].update.run(ctx, c, len(ids), func(args []driver.Value, i int) []driver.Value {
+			return append(args, ids[i])
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // flushChunks puts before it removes: a chunk that filled and whose run ended

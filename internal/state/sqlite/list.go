@@ -157,10 +157,10 @@ func runsPage(st weir.RunState, f state.RunFilter) (string, []driver.Value) {
 		w.and("0 < instr(char(10) || executions || char(10), char(10) || ", f.Execution)
 		w.text.WriteString(" || char(10))")
 	}
-	switch st {
-	case weir.RunPending:
+	if st == weir.RunPending {
 		w.text.WriteString(notLeased)
-	case weir.RunRunning:
+	}
+	if st == weir.RunRunning {
 		w.text.WriteString(leased)
 	}
 	return w.page(from, f.Limit)

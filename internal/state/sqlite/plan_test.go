@@ -36,10 +36,14 @@ func TestHotQueriesUseTheirIndex(t *testing.T) {
 			"CORRELATED SCALAR SUBQUERY; SEARCH leases USING PRIMARY KEY (run=?)"},
 		{"dead runs", dead, "SEARCH runs USING INDEX runs_by_state (project=? AND state=? AND id<?)"},
 		{"running runs", running, "SEARCH leases USING PRIMARY KEY (run<?); SEARCH runs USING PRIMARY KEY (id=?); USE TEMP B-TREE FOR ORDER BY"},
-		{"groups of a project", groupsQuery(state.GroupFilter{Project: 1, After: weir.GroupID(id)}),
-			"SEARCH groups USING INDEX groups_by_project (project=? AND id<?)"},
-		{"groups of a trigger", groupsQuery(state.GroupFilter{Project: 1, Trigger: "t", After: weir.GroupID(id)}),
-			"SEARCH groups USING INDEX groups_by_trigger (project=? AND trigger=? AND id<?)"},
+		{
+			"groups of a project", groupsQuery(state.GroupFilter{Project: 1, After: weir.GroupID(id)}),
+			"SEARCH groups USING INDEX groups_by_project (project=? AND id<?)",
+		},
+		{
+			"groups of a trigger", groupsQuery(state.GroupFilter{Project: 1, Trigger: "t", After: weir.GroupID(id)}),
+			"SEARCH groups USING INDEX groups_by_trigger (project=? AND trigger=? AND id<?)",
+		},
 		{"references to runs", selectRunRefs, "SCAN runs"},
 		{"refusals", selectRefusals, "SEARCH refusals USING PRIMARY KEY (project=? AND n<?)"},
 		{"last refusal", lastRefusal, "SEARCH refusals USING PRIMARY KEY (project=?)"},

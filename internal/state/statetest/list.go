@@ -195,8 +195,11 @@ func runsFiltered(t *testing.T, s suite) {
 		{"pipeline", state.RunFilter{Project: 1, Pipeline: "bill"}, func(n int) bool { return mine(n) && n%3 == 0 }},
 		{"trigger", state.RunFilter{Project: 1, Trigger: "usage"}, func(n int) bool { return mine(n) && n%5 == 0 }},
 		{"execution", state.RunFilter{Project: 1, Execution: "x"}, func(n int) bool { return mine(n) && n%3 == 1 }},
-		{"all of them", state.RunFilter{Project: 1, State: weir.RunDead, Pipeline: "bill", Trigger: "usage", Execution: "x%"},
-			func(n int) bool { return mine(n) && n%30 == 0 }},
+		{
+			"all of them",
+			state.RunFilter{Project: 1, State: weir.RunDead, Pipeline: "bill", Trigger: "usage", Execution: "x%"},
+			func(n int) bool { return mine(n) && n%30 == 0 },
+		},
 		{"a state that is not kept", state.RunFilter{Project: 1, State: weir.RunSucceeded}, func(int) bool { return false }},
 	} {
 		c.filter.Limit = 4
@@ -354,6 +357,31 @@ func checkSnapshot(t *testing.T, e Engine, rows int) {
 	for i := range p.Runs {
 		if p.Runs[i].Due != weir.Time(p.Cursor) || p.Groups[i].Due != weir.Time(p.Cursor) {
 			t.Errorf("loaded as of %d: %v and %v", p.Cursor, p.Runs[i], p.Groups[i])
+		}
+	}
+}
+
+func runsMove(t *testing.T, s suite) {
+	e := s.new(t)
+	states := [...]weir.RunState{weir.RunPending, weir.RunWaiting, weir.RunDead}
+	for from := range states {
+		for to := range states {
+			l, moved := fold.Layer{}, fold.Layer{}
+			for n := 1; n <= 12; n++ {
+				r := plainRun(n)
+				r.State = states[from]
+				l.Runs = append(l.Runs, r)
+				r.State = states[to]
+				moved.Runs = append(moved.Runs, r)
+			}
+			flush(t, e, l)
+			flush(t, e, moved)
+			for k, st := range states {
+				got := runNumbers(t, e, state.RunFilter{Project: 1, State: st})
+				if want := down(12, func(int) bool { return k == to }); !slices.Equal(got, want) {
+					t.Errorf("from %v to %v: %v are %v", states[from], states[to], got, st)
+				}
+			}
 		}
 	}
 }

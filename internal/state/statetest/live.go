@@ -51,7 +51,7 @@ func fullRun(n int) weir.Run {
 
 func groupRoundTrip(t *testing.T, s suite) {
 	e := s.new(t)
-	want := []*weir.Group{new(fullGroup(1)), new(plainGroup(2)), {ID: groupID(3), Project: 1}}
+	want := []*weir.Group{new(fullGroup(1)), new(plainGroup(2)), {ID: groupID(3), Project: 1, Trigger: "usage"}}
 	flush(t, e, fold.Layer{Groups: []weir.Group{*want[0], *want[1], *want[2]}})
 	if diff := gocmp.Diff(want, groupsOf(t, e, 1, 2, 3)); diff != "" {
 		t.Errorf("made (-want +got):\n%s", diff)

@@ -111,6 +111,7 @@ func Run(t *testing.T, open Open) {
 		"CountersAdd":                                 countersAdd,
 		"RunsPageNewestFirst":                         runsPage,
 		"RunsAreFiltered":                             runsFiltered,
+		"RunsMoveBetweenTheListsOfStates":             runsMove,
 		"ARunWithALeaseIsRunning":                     leasedIsRunning,
 		"GroupsPageNewestFirst":                       groupsPage,
 		"PagesDoNotShiftWhenRowsComeAndGo":            pagesDoNotShift,

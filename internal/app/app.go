@@ -23,6 +23,7 @@ import (
 	"weir/internal/secret"
 	"weir/internal/source/webhook"
 	"weir/internal/state/sqlite"
+	"weir/internal/step"
 	"weir/internal/step/httpcall"
 	"weir/internal/track"
 	"weir/internal/work"
@@ -96,8 +97,9 @@ func (a *App) wire(ctx context.Context) error {
 	})
 	a.work = work.New(work.Options{
 		Journal: a.journal, Dispatcher: a.dispatch, Secrets: secrets, Logger: a.log, Node: a.config.Node,
-		Slots: limits.WorkerSlots,
-		HTTP:  httpcall.Options{Allow: a.config.AllowDestinations},
+		Slots:  limits.WorkerSlots,
+		Limits: stepLimits(limits),
+		HTTP:   httpcall.Options{Allow: a.config.AllowDestinations, Timeout: limits.StepTimeout.Std()},
 	})
 	a.door = ingest.New(ingest.Options{
 		Journal: a.journal, Refusals: a.state, Log: a.log,
@@ -121,6 +123,12 @@ func (a *App) wire(ctx context.Context) error {
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
 	return nil
+}
+
+func stepLimits(l config.Limits) step.Limits {
+	limits := step.DefaultLimits()
+	limits.Data, limits.Log = int(l.EventData), int(l.RunLog)
+	return limits
 }
 
 // AdminToken returns the token that Open made because there was none, or "".

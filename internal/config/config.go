@@ -37,19 +37,16 @@ type Limits struct {
 	EventData   Size          `yaml:"event_data"`   // data of one event
 	Body        Size          `yaml:"body"`         // a request with events
 	BatchEvents int           `yaml:"batch_events"` // events in a request
-	Hops        int           `yaml:"hops"`         // runs between an event and the outside
 	StepTimeout weir.Duration `yaml:"step_timeout"` // of a step that sets none
 	RunLog      Size          `yaml:"run_log"`      // log of one try
 	WorkerSlots int           `yaml:"worker_slots"` // runs tried at once by this node
 	Origin      int           `yaml:"origin"`       // runs of a project at one origin at once
-	Lease       weir.Duration `yaml:"lease"`        // how long a silent worker keeps its run
 }
 
-// Admin is how the first start names the administrator. What is not set is made
-// and printed once.
+// Admin is how the first start knows the administrator. A token that is not set
+// is made and printed once.
 type Admin struct {
-	Password Secret `yaml:"password"`
-	Token    Secret `yaml:"token"`
+	Token Secret `yaml:"token"`
 }
 
 // Default returns the configuration that holds where nothing is set. The node
@@ -68,12 +65,10 @@ func Default() Config {
 			EventData:   1 * MiB,
 			Body:        8 * MiB,
 			BatchEvents: 1000,
-			Hops:        weir.MaxHops,
 			StepTimeout: weir.Duration(30 * time.Second),
 			RunLog:      64 * KiB,
 			WorkerSlots: 256,
 			Origin:      64,
-			Lease:       weir.Duration(30 * time.Second),
 		},
 	}
 }

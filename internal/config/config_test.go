@@ -46,8 +46,8 @@ func TestDefaultsAreValidAndAsDocumented(t *testing.T) {
 		Data: "weir-data", Listen: "127.0.0.1:9347", Node: got.Node,
 		Log: Log{Level: "info", Format: "text"},
 		Limits: Limits{
-			EventData: 1 << 20, Body: 8 << 20, BatchEvents: 1000, Hops: 16, StepTimeout: weir.Duration(30 * time.Second),
-			RunLog: 64 << 10, WorkerSlots: 256, Origin: 64, Lease: weir.Duration(30 * time.Second),
+			EventData: 1 << 20, Body: 8 << 20, BatchEvents: 1000, StepTimeout: weir.Duration(30 * time.Second),
+			RunLog: 64 << 10, WorkerSlots: 256, Origin: 64,
 		},
 	}
 	if err != nil || diff(want, got) != "" {
@@ -60,9 +60,9 @@ var others = map[string]string{
 	"WEIR_DATA": "/var/lib/weir", "WEIR_LISTEN": "0.0.0.0:80", "WEIR_NODE": "n1",
 	"WEIR_ALLOW_DESTINATION": "10.1.2.3/16, ::1", "WEIR_LOG_LEVEL": "debug", "WEIR_LOG_FORMAT": "json",
 	"WEIR_LIMITS_EVENT_DATA": "2MiB", "WEIR_LIMITS_BODY": "9MiB", "WEIR_LIMITS_BATCH_EVENTS": "10",
-	"WEIR_LIMITS_HOPS": "3", "WEIR_LIMITS_STEP_TIMEOUT": "1m", "WEIR_LIMITS_RUN_LOG": "1KiB",
-	"WEIR_LIMITS_WORKER_SLOTS": "4", "WEIR_LIMITS_ORIGIN": "5", "WEIR_LIMITS_LEASE": "10s",
-	"WEIR_ADMIN_PASSWORD": "correct horse", "WEIR_ADMIN_TOKEN": "weir_0123456789",
+	"WEIR_LIMITS_STEP_TIMEOUT": "1m", "WEIR_LIMITS_RUN_LOG": "1KiB",
+	"WEIR_LIMITS_WORKER_SLOTS": "4", "WEIR_LIMITS_ORIGIN": "5",
+	"WEIR_ADMIN_TOKEN": "weir_0123456789",
 }
 
 func TestEveryVariableOfTheEnvironmentSetsItsSetting(t *testing.T) {
@@ -139,7 +139,7 @@ limits:
   batch_events: 7
   step_timeout: 1h30m
 admin:
-  password: "12345678"
+  token: weir_12345678
 `
 
 func TestAFileOverridesDefaultsTheEnvironmentItAndFlagsBoth(t *testing.T) {
@@ -171,7 +171,7 @@ func TestAFileOverridesDefaultsTheEnvironmentItAndFlagsBoth(t *testing.T) {
 	want.Log = Log{Level: "warn", Format: "json"}
 	want.Limits.EventData, want.Limits.Body, want.Limits.BatchEvents = 64*KiB, MiB, 7
 	want.Limits.StepTimeout = weir.Duration(90 * time.Minute)
-	want.Admin.Password = NewSecret("12345678")
+	want.Admin.Token = NewSecret("weir_12345678")
 	if d := diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
@@ -181,8 +181,8 @@ func TestWhatIsWrongIsNamedWithItsPlace(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, file, want string }{
 		{"unknown key", "data: x\nlsten: y\n", `:2:1: lsten: is not known; did you mean listen?`},
-		{"unknown key in a section", "limits:\n  hop: 1\n", `:2:3: limits.hop: is not known; did you mean limits.hops?`},
-		{"unknown section", "limit: {hops: 1}\n", `:1:1: limit: is not known; did you mean limits?`},
+		{"unknown key in a section", "limits:\n  bode: 1\n", `:2:3: limits.bode: is not known; did you mean limits.body?`},
+		{"unknown section", "limit: {origin: 1}\n", `:1:1: limit: is not known; did you mean limits?`},
 		{"key of a section", "level: info\n", `:1:1: level: is not known; did you mean log.level?`},
 		{"nothing like it", "triggers: {}\n", `:1:1: triggers: is not known`},
 		{"twice", "data: x\nnode: n\ndata: y\n", `:3:1: mapping key "data" already defined at [1:1]`},
@@ -193,9 +193,9 @@ func TestWhatIsWrongIsNamedWithItsPlace(t *testing.T) {
 		{"two documents", "data: x\n---\ndata: y\n", `:3:5: a configuration is one document, and here begins another`},
 		{"not a mapping", "- a\n", `:1:1: has settings below it, as in "name: value"`},
 		{"size", "limits: {body: 8mb}\n", `:1:16: limits.body: "8mb" is not a size such as 512B, 64KiB or 8MiB`},
-		{"duration", "limits: {lease: 5}\n", `:1:17: limits.lease: "5" is not a duration such as 250ms, 5s, 1h30m or 7d`},
-		{"number", "limits: {hops: 1.5}\n", `:1:16: limits.hops: "1.5" is not a whole number`},
-		{"range", "node: n\nlimits:\n  hops: 0\n", `:3:9: limits.hops: 0 is not from 1 to 1000`},
+		{"duration", "limits: {step_timeout: 5}\n", `:1:24: limits.step_timeout: "5" is not a duration such as 250ms, 5s, 1h30m or 7d`},
+		{"number", "limits: {origin: 1.5}\n", `:1:18: limits.origin: "1.5" is not a whole number`},
+		{"range", "node: n\nlimits:\n  origin: 0\n", `:3:11: limits.origin: 0 is not from 1 to 100000`},
 		{"range of a size", "limits: {run_log: 2MiB}\n", `:1:19: limits.run_log: 2MiB is not from 1KiB to 1MiB`},
 		{"body", "limits: {body: 2KiB}\n", `:1:16: limits.body: 2KiB is less than limits.event_data, 1MiB`},
 		{"network", "allow_destinations: [10.0.0.0/8, 10/8]\n", `:1:21: allow_destinations: "10/8" is not a network such as 10.1.0.0/16`},
@@ -206,7 +206,6 @@ func TestWhatIsWrongIsNamedWithItsPlace(t *testing.T) {
 		{"node", "node: a b\n", `:1:7: node: "a b" is not a name of at most 63 letters, digits, '-', '_' and '.'`},
 		{"level", "log: {level: loud}\n", `:1:14: log.level: "loud" is none of debug, info, warn, error`},
 		{"format", "log: {format: xml}\n", `:1:15: log.format: "xml" is none of text, json`},
-		{"password", "admin: {password: short}\n", `:1:19: admin.password: is shorter than 8 characters`},
 		{"token", "admin: {token: 0123456789abcdef}\n", `:1:16: admin.token: is not weir_ and at least 8 letters, digits, '-', '_' or '.'`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -225,11 +224,10 @@ func TestWhatIsWrongIsNamedWithItsPlace(t *testing.T) {
 func TestAWrongVariableOrFlagIsNamed(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
-		"WEIR_LIMITS_HOPS":   `WEIR_LIMITS_HOPS: limits.hops: "many" is not a whole number`,
+		"WEIR_LIMITS_ORIGIN": `WEIR_LIMITS_ORIGIN: limits.origin: "many" is not a whole number`,
 		"WEIR_LISTEN":        `WEIR_LISTEN: listen: "many" is not of the form host:port`,
 		"WEIR_ADMIN_TOKEN":   `WEIR_ADMIN_TOKEN: admin.token: is not weir_ and at least 8 letters, digits, '-', '_' or '.'`,
 		"WEIR_CONFIG":        `load configuration: open many: no such file or directory`,
-		"WEIR_LIMITS_ORIGIN": `WEIR_LIMITS_ORIGIN: limits.origin: "many" is not a whole number`,
 	} {
 		if _, err := Load("", environment(map[string]string{name: "many"})); err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)
@@ -255,14 +253,14 @@ func TestSecretsHaveNoFlag(t *testing.T) {
 	c := Default()
 	c.Flags(fs)
 
-	if fs.Lookup("admin-token") != nil || fs.Lookup("admin-password") != nil || fs.Lookup("listen") == nil {
+	if fs.Lookup("admin-token") != nil || fs.Lookup("listen") == nil {
 		t.Errorf("flags are\n%s", fs.FlagUsages())
 	}
 }
 
 func TestWhatIsPrintedLoadsAgain(t *testing.T) {
 	t.Parallel()
-	want, err := Load(write(t, full), environment(map[string]string{"WEIR_ADMIN_PASSWORD": "correct horse"}))
+	want, err := Load(write(t, full), environment(map[string]string{"WEIR_ADMIN_TOKEN": "weir_correct-horse"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,10 +270,10 @@ func TestWhatIsPrintedLoadsAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if strings.Contains(out.String(), "horse") || !strings.Contains(out.String(), `password: "***"`) {
+	if strings.Contains(out.String(), "horse") || !strings.Contains(out.String(), `token: "***"`) {
 		t.Errorf("printed\n%s", &out)
 	}
-	text := strings.ReplaceAll(out.String(), `"***"`, "correct horse")
+	text := strings.ReplaceAll(out.String(), `"***"`, "weir_correct-horse")
 	got, err := Load(write(t, text), environment(nil))
 	if err != nil || diff(want, got) != "" {
 		t.Errorf("%v, (-want +got):\n%s", err, diff(want, got))

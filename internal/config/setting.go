@@ -36,13 +36,10 @@ func (c *Config) settings() []setting {
 		{key: "limits.event_data", value: parsed{&l.EventData}, usage: "largest data of one event"},
 		{key: "limits.body", value: parsed{&l.Body}, usage: "largest request with events"},
 		{key: "limits.batch_events", value: number(&l.BatchEvents), usage: "most events in a request"},
-		{key: "limits.hops", value: number(&l.Hops), usage: "most runs between an event and the outside"},
 		{key: "limits.step_timeout", value: parsed{&l.StepTimeout}, usage: "time of a step that sets none"},
 		{key: "limits.run_log", value: parsed{&l.RunLog}, usage: "largest log of one try"},
 		{key: "limits.worker_slots", value: number(&l.WorkerSlots), usage: "most runs tried at once by this node"},
 		{key: "limits.origin", value: number(&l.Origin), usage: "most runs of a project at one origin at once"},
-		{key: "limits.lease", value: parsed{&l.Lease}, usage: "how long a silent worker keeps its run"},
-		{key: "admin.password", value: parsed{&c.Admin.Password}, secret: true},
 		{key: "admin.token", value: parsed{&c.Admin.Token}, secret: true},
 	}
 }

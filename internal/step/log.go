@@ -1,6 +1,7 @@
 package step
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -9,18 +10,16 @@ import (
 	"weir"
 )
 
-// MaxLog is how many bytes of a run's log are kept.
+// MaxLog is how many bytes of a run's log are kept where nothing else is set.
 const MaxLog = 64 << 10
 
-const (
-	logHead = MaxLog / 2
-	logTail = MaxLog/2 - 64 // leaves room for the line that says what was cut
-)
+const cutLine = 64 // room for the line that says what was cut
 
-// Log collects the lines of one try. It keeps the first and the last 32 KiB
-// and says what it cut between them. It is used by one goroutine at a time; the
-// zero value is an empty log.
+// Log collects the lines of one try. It keeps the first and the last of them,
+// each half of Max, and says what it cut between them. It is used by one
+// goroutine at a time; the zero value is an empty log.
 type Log struct {
+	Max int // bytes kept; 0: MaxLog
 	// Mask, where set, takes the secrets out of a text before any of it is
 	// kept.
 	Mask func(string) string
@@ -57,7 +56,14 @@ func (l *Log) line(now time.Time, level, text string) {
 	l.add(weir.TimeOf(now).String() + " " + level + " " + text + "\n")
 }
 
+// halves returns how much of the log's beginning and end is kept.
+func (l *Log) halves() (head, tail int) {
+	half := cmp.Or(l.Max, MaxLog) / 2
+	return half, max(half-cutLine, 0)
+}
+
 func (l *Log) add(s string) {
+	logHead, logTail := l.halves()
 	if l.tail == nil && len(l.head)+len(s) <= logHead {
 		l.head = append(l.head, s...)
 		return
@@ -84,8 +90,9 @@ func (l *Log) drop(n int) {
 	l.tail = append(l.tail[:0], l.tail[n:]...)
 }
 
-// String returns the log, at most MaxLog bytes.
+// String returns the log, at most Max bytes.
 func (l *Log) String() string {
+	_, logTail := l.halves()
 	if extra := len(l.tail) - logTail; extra > 0 {
 		l.drop(extra)
 	}

@@ -31,12 +31,14 @@ type Limits struct {
 	Output  int // bytes of an answer
 	Data    int // bytes of an emitted event's data
 	Emitted int // bytes of the data of all events that one step emits
+	Log     int // bytes of the log of a try
 }
 
 // DefaultLimits returns the limits of a server whose configuration says
-// nothing: 256 KiB of output, 1 MiB of data, 16 MiB emitted by a step.
+// nothing: 256 KiB of output, 1 MiB of data, 16 MiB emitted by a step, a log of
+// 64 KiB.
 func DefaultLimits() Limits {
-	return Limits{Output: 256 << 10, Data: 1 << 20, Emitted: 16 << 20}
+	return Limits{Output: 256 << 10, Data: 1 << 20, Emitted: 16 << 20, Log: MaxLog}
 }
 
 // Vars returns what an expression about the whole batch sees.

@@ -63,7 +63,7 @@ func (l *Loop) attempt(ctx context.Context, t *try) (end ending) {
 	if err := l.load(ctx, t); err != nil {
 		return l.failed(ctx, t, step.Outcome{}, fmt.Errorf("load the batch: %w", err))
 	}
-	t.log.Mask = t.mask.text
+	t.log.Mask, t.log.Max = t.mask.text, l.Limits.Log
 	in := &step.Input{Run: &t.lease.Run, Log: &t.log, Limits: l.Limits, Scope: l.scope(ctx, t)}
 	for i := range prog.steps {
 		t.at = i

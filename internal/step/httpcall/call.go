@@ -1,6 +1,7 @@
 package httpcall
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -15,7 +16,8 @@ import (
 	"weir/internal/step"
 )
 
-// DefaultTimeout bounds a request whose step names no time-out.
+// DefaultTimeout bounds a request where neither its step nor the options name a
+// time-out.
 const DefaultTimeout = 30 * time.Second
 
 // Step is a compiled http step.
@@ -50,9 +52,7 @@ func (c *Caller) Compile(def *weir.HTTPStep) (*Step, error) {
 	if !slices.Contains(methods, s.method) {
 		return nil, weir.E("http", weir.Invalid, "%q is none of %s", s.method, strings.Join(methods, ", ")).WithField("method")
 	}
-	if s.timeout == 0 {
-		s.timeout = DefaultTimeout
-	}
+	s.timeout = cmp.Or(s.timeout, c.timeout)
 	var err error
 	if s.url, err = expr.CompileTemplate(def.URL, expr.ScopeStep); err != nil {
 		return nil, fmt.Errorf("http: url: %w", err)

@@ -1,6 +1,7 @@
 package httpcall
 
 import (
+	"cmp"
 	"net"
 	"net/http"
 	"net/netip"
@@ -14,6 +15,7 @@ import (
 type Options struct {
 	Allow     []netip.Prefix // networks that may be called although they are not public
 	UserAgent string         // "": Weir
+	Timeout   time.Duration  // of a step that names none; 0: DefaultTimeout
 
 	// Proxy says through which proxy a request goes. Nil: through none,
 	// whatever the environment says. Where there is one, only its own address is
@@ -26,6 +28,7 @@ type Options struct {
 type Caller struct {
 	client    *http.Client
 	userAgent string
+	timeout   time.Duration
 }
 
 const (
@@ -43,7 +46,7 @@ func NewCaller(o Options) *Caller {
 	if o.UserAgent == "" {
 		o.UserAgent = "Weir"
 	}
-	return &Caller{userAgent: o.UserAgent, client: &http.Client{
+	return &Caller{userAgent: o.UserAgent, timeout: cmp.Or(o.Timeout, DefaultTimeout), client: &http.Client{
 		CheckRedirect: follow,
 		Transport: &http.Transport{
 			Proxy:                  o.Proxy,

@@ -55,6 +55,7 @@ const (
 	fullLayer    = 50_000                // rows that make a layer full
 	idleGap      = 20 * time.Millisecond // least time between flushes that nobody asked for
 	tickGap      = 10 * time.Millisecond // least time between ticks
+	failedTick   = time.Second           // how much longer after one that could not be appended
 	retryFlush   = 200 * time.Millisecond
 	finalTimeout = 10 * time.Second
 	youngLease   = 100 * time.Millisecond // a lease that a flush need not write yet
@@ -225,6 +226,7 @@ func (d *Dispatcher) settleRuns(touched []fold.Touch) {
 func (d *Dispatcher) place(id weir.RunID, run *weir.Run) {
 	if run == nil || run.State != weir.RunPending {
 		d.lanes.Remove(id)
+		delete(d.careful, id)
 		return
 	}
 	d.lanes.Add(id, run.Lane, run.Due)

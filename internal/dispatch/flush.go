@@ -115,11 +115,16 @@ func (d *Dispatcher) leaseRows() []fold.LeaseRow {
 
 func (d *Dispatcher) answerSettlers() {
 	d.settlers = slices.DeleteFunc(d.settlers, func(s settle) bool {
-		if s.seq > d.flushed {
+		if s.seq <= d.flushed {
+			close(s.done)
+			return true
+		}
+		select {
+		case <-s.gaveUp:
+			return true
+		default:
 			return false
 		}
-		close(s.done)
-		return true
 	})
 }
 
@@ -127,12 +132,13 @@ func (d *Dispatcher) answerSettlers() {
 // quiet journal must tell the time too.
 func (d *Dispatcher) maybeTick(ctx context.Context) {
 	due, ok := d.fold.NextDue()
-	if !ok || due > weir.TimeOf(time.Now()) || time.Since(d.lastTick) < tickGap {
+	if !ok || due > d.now() || time.Since(d.lastTick) < tickGap {
 		return
 	}
 	d.lastTick = time.Now()
 	if _, err := d.Journal.Append(ctx, weir.Batch{Records: []*weir.Record{{}}}); err != nil && ctx.Err() == nil {
 		d.Logger.Error("append tick", "err", err)
+		d.lastTick = d.lastTick.Add(failedTick)
 	}
 }
 

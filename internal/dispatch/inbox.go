@@ -26,10 +26,11 @@ type ask struct {
 	answer chan bool
 }
 
-// settle is a reader that waits until a place is flushed.
+// settle is a reader that waits until a place is flushed, or gives up.
 type settle struct {
-	seq  weir.Seq
-	done chan struct{}
+	seq    weir.Seq
+	done   chan struct{}
+	gaveUp <-chan struct{}
 }
 
 func newInbox() inbox { return inbox{wake: make(chan struct{}, 1)} }
@@ -68,7 +69,7 @@ func (d *Dispatcher) Enter(ctx context.Context, run weir.RunID, origin string) b
 // Settle returns once seq is folded and flushed, so that lists show it. It asks
 // for a flush, and fails as Behind when ctx ends first.
 func (d *Dispatcher) Settle(ctx context.Context, seq weir.Seq) error {
-	s := settle{seq, make(chan struct{})}
+	s := settle{seq, make(chan struct{}), ctx.Done()}
 	d.inbox.mu.Lock()
 	d.inbox.settles = append(d.inbox.settles, s)
 	d.inbox.mu.Unlock()

@@ -92,12 +92,13 @@ func (f *Fold) Flushed(l *Layer, keep int, busy func(weir.RunID) bool) {
 	}
 	excess := len(f.runs) - keep
 	for i := range l.Runs {
-		if excess <= 0 {
-			break
-		}
 		r := f.runs[l.Runs[i].ID]
-		if r != nil && r.epoch < f.epoch && !busy(r.id) {
-			r.run, r.event = nil, nil
+		if r == nil {
+			continue
+		}
+		r.event = nil
+		if excess > 0 && r.epoch < f.epoch && !busy(r.id) {
+			r.run = nil
 			excess--
 		}
 	}

@@ -28,6 +28,10 @@ func (f *Fold) fireAtOnce(rec *weir.Record, t *trigger.Compiled) {
 	}})
 }
 
+// smallEvent is the largest data, in bytes, with which the event of a new run is
+// kept at hand until the next flush; work loads others from the journal.
+const smallEvent = 4 << 10
+
 // birth is what a run is made from.
 type birth struct {
 	id       weir.RunID
@@ -55,7 +59,10 @@ func (f *Fold) makeRun(b birth) {
 			run.Lane.Key = p.per.Key(b.event, b.firing.Key)
 		}
 	}
-	r := &liveRun{id: b.id, run: run, event: b.event}
+	r := &liveRun{id: b.id, run: run}
+	if b.event != nil && len(b.event.Event.Data) <= smallEvent {
+		r.event = b.event
+	}
 	f.runs[b.id] = r
 	f.touch(r, 0)
 }

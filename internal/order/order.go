@@ -51,6 +51,10 @@ func (o *Orders) Apply(ctx context.Context, project weir.ProjectID, a *weir.Appl
 		return 0, err
 	}
 	if receipts[0].Refused {
+		// The one that was first must show when the definitions are read again.
+		if err := o.Dispatcher.Settle(ctx, receipts[0].Items[0].Seq); err != nil {
+			return 0, err
+		}
 		return 0, weir.E("apply", weir.Conflict, "another apply made revision %d first: read the definitions again and repeat", a.Revision)
 	}
 	seq := receipts[0].Items[0].Seq

@@ -11,11 +11,7 @@ import (
 // admit leases the runs that may start to the workers that are free. Quick runs
 // take no slot, so workers may be free again at once.
 func (d *Dispatcher) admit(ctx context.Context) error {
-	for !d.inbox.isDraining() {
-		free := d.workers.Free() - len(d.parked)
-		if free <= 0 {
-			return nil
-		}
+	for free := d.free(); free > 0; free = d.free() {
 		now := d.now()
 		d.admits = d.lanes.Admit(now, free, d.admits[:0])
 		if len(d.admits) == 0 {
@@ -26,6 +22,19 @@ func (d *Dispatcher) admit(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// free returns how many runs may be leased now: those that workers take, less
+// those that wait for a flush on their way to them.
+func (d *Dispatcher) free() int {
+	if d.inbox.isDraining() {
+		return 0
+	}
+	free := d.workers.Free() - len(d.parked)
+	if d.flushing != nil {
+		free -= len(d.flushing.leases)
+	}
+	return free
 }
 
 func (d *Dispatcher) lease(ctx context.Context, ids []weir.RunID, now weir.Time) error {
@@ -62,6 +71,18 @@ func (d *Dispatcher) hand(leases []weir.Lease) {
 		}
 	}
 	d.workers.Take(now)
+}
+
+// giveBack takes leases that nobody began: their runs wait again.
+func (d *Dispatcher) giveBack(leases []weir.Lease) {
+	for i := range leases {
+		id := leases[i].Run.ID
+		d.runningMu.Lock()
+		delete(d.running, id)
+		d.runningMu.Unlock()
+		run, _ := d.fold.Run(id)
+		d.place(id, run)
+	}
 }
 
 // leases makes whole what the workers get: run, version of the pipeline, batch.

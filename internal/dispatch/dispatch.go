@@ -117,12 +117,20 @@ func (d *Dispatcher) Run(ctx context.Context, workers Workers) error {
 	if err := d.start(ctx); err != nil {
 		return fmt.Errorf("start dispatch: %w", err)
 	}
+	ctx, stop := context.WithCancel(ctx)
 	watch := make(chan struct{})
+	seen, _ := d.fold.Cursor()
 	go func() {
 		defer close(watch)
-		d.watch(ctx)
+		d.watch(ctx, seen)
 	}()
-	defer func() { <-watch }()
+	defer func() {
+		stop()
+		<-watch
+		if d.flushing != nil {
+			<-d.flushing.done
+		}
+	}()
 	for ctx.Err() == nil {
 		more, err := d.pass(ctx)
 		if err != nil && ctx.Err() == nil {
@@ -135,9 +143,8 @@ func (d *Dispatcher) Run(ctx context.Context, workers Workers) error {
 	return d.finish(context.WithoutCancel(ctx))
 }
 
-// watch wakes the loop when the journal grows.
-func (d *Dispatcher) watch(ctx context.Context) {
-	seen := d.Journal.Head()
+// watch wakes the loop when the journal grows beyond seen.
+func (d *Dispatcher) watch(ctx context.Context, seen weir.Seq) {
 	for d.Journal.Wait(ctx, seen) == nil {
 		seen = d.Journal.Head()
 		d.inbox.nudge()

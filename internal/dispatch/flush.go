@@ -14,7 +14,8 @@ import (
 type flight struct {
 	layer  *fold.Layer
 	leases []weir.Lease // to hand over when it is written
-	done   chan error
+	done   chan struct{}
+	err    error // once done is closed
 }
 
 // maybeFlush begins a flush when it is time for one, and takes note of one that
@@ -49,10 +50,11 @@ func (d *Dispatcher) wantsFlush(atHead bool) bool {
 func (d *Dispatcher) takeOff(ctx context.Context) {
 	layer := d.fold.Freeze()
 	layer.Leases = d.leaseRows()
-	fl := &flight{layer: layer, leases: d.parked, done: make(chan error, 1)}
+	fl := &flight{layer: layer, leases: d.parked, done: make(chan struct{})}
 	d.parked, d.flushing, d.lastFlush = nil, fl, time.Now()
 	go func() {
-		fl.done <- d.write(ctx, layer)
+		fl.err = d.write(ctx, layer)
+		close(fl.done)
 		d.inbox.nudge()
 	}()
 }
@@ -78,22 +80,24 @@ func (d *Dispatcher) write(ctx context.Context, layer *fold.Layer) error {
 // landed looks whether the flush under way has ended, and waits for it if told.
 func (d *Dispatcher) landed(ctx context.Context, wait bool) (bool, error) {
 	fl := d.flushing
-	var err error
-	if wait {
-		err = <-fl.done
-	} else {
+	if !wait {
 		select {
-		case err = <-fl.done:
+		case <-fl.done:
 		default:
 			return false, nil
 		}
 	}
-	if err != nil {
-		return false, err
+	<-fl.done
+	if fl.err != nil {
+		return false, fl.err
 	}
 	d.flushing, d.flushed = nil, fl.layer.To
 	d.fold.Flushed(fl.layer, d.Keep, func(id weir.RunID) bool { return d.running[id] != nil })
-	d.workers.Take(fl.leases)
+	if d.inbox.isDraining() {
+		d.giveBack(fl.leases)
+	} else {
+		d.workers.Take(fl.leases)
+	}
 	d.answerSettlers()
 	return true, nil
 }
@@ -142,8 +146,8 @@ func (d *Dispatcher) maybeTick(ctx context.Context) {
 	}
 }
 
-// finish folds what is at hand and writes the last layer, without leases: the
-// workers have stopped.
+// finish folds what is at hand and writes the last layer. The workers have
+// stopped: its leases are those of tries whose outcome is not on record.
 func (d *Dispatcher) finish(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, finalTimeout)
 	defer cancel()
@@ -157,14 +161,16 @@ func (d *Dispatcher) finish(ctx context.Context) error {
 			break
 		}
 	}
-	if d.flushing != nil {
-		// Begun under the ctx that has ended: it may have been given up.
-		err := <-d.flushing.done
-		if err != nil {
-			if err := d.write(ctx, d.flushing.layer); err != nil {
+	d.giveBack(d.parked)
+	d.parked = nil
+	if fl := d.flushing; fl != nil {
+		<-fl.done
+		if fl.err != nil { // begun under the ctx that has ended: it may have been given up
+			if err := d.write(ctx, fl.layer); err != nil {
 				return err
 			}
 		}
+		d.giveBack(fl.leases)
 		d.flushing = nil
 	}
 	layer := d.fold.Freeze()

@@ -136,7 +136,7 @@ func (d *Dispatcher) sleep(ctx context.Context) {
 	if due, ok := d.fold.NextDue(); ok {
 		sooner(max(due.Sub(now), time.Until(d.lastTick.Add(tickGap))))
 	}
-	if due, ok := d.lanes.NextDue(); ok && d.workers.Free() > 0 {
+	if due, ok := d.lanes.NextDue(); ok && d.free() > 0 {
 		sooner(due.Sub(now))
 	}
 	if d.fold.Moved() && d.flushing == nil {

@@ -55,7 +55,7 @@ func (d *Dispatcher) lease(ctx context.Context, ids []weir.RunID, now weir.Time)
 // where a crash must not leave a try uncounted.
 func (d *Dispatcher) hand(leases []weir.Lease) {
 	wait := func(l weir.Lease) bool {
-		return len(d.careful) > 0 || l.Pipe != nil && l.Pipe.Retry.None
+		return d.careful[l.Run.ID] || l.Pipe != nil && l.Pipe.Retry.None
 	}
 	if !slices.ContainsFunc(leases, wait) {
 		d.workers.Take(leases)

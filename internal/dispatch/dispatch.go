@@ -72,9 +72,10 @@ type Dispatcher struct {
 	runningMu sync.Mutex // held where running changes, and where others read it
 	running   map[weir.RunID]*running
 
-	// careful are the runs that were due at the restart after an unclean stop and
-	// were not yet tried. One of them may have killed the process, so until each
-	// was tried, a try starts only after its lease is flushed, and counts.
+	// careful are the runs that were due at the start and were not yet tried. If
+	// the process before was killed by a run, it is one of them, so their tries
+	// begin only when a flush holds their lease, and count. A clean stop cannot be
+	// told apart: a process may die when nothing is left to flush.
 	careful map[weir.RunID]bool
 	parked  []weir.Lease // may start once a flush holds their lease
 	admits  []weir.RunID // scratch

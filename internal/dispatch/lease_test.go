@@ -144,6 +144,7 @@ func TestARunWithoutRetryIsHandedOverOnlyWhenItsLeaseIsFlushed(t *testing.T) {
 		r.wait(time.Second)
 		r.wantTaken(0)
 		release()
+		r.wait(0)
 
 		l := r.wantTaken(1)[0]
 		if got := r.checkpoint().Leases; len(got) != 1 || got[0].Run != l.Run.ID || got[0].Try != 1 {
@@ -165,6 +166,7 @@ func TestLeasesThatWaitForAFlushCountAsTaken(t *testing.T) {
 		r.wait(time.Second)
 
 		release()
+		r.wait(0)
 		r.wait(time.Second)
 
 		r.wantTaken(2)

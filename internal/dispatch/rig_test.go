@@ -302,7 +302,6 @@ func (d *disk) hold() (release func()) {
 		d.held = nil
 		d.mu.Unlock()
 		close(held)
-		synctest.Wait()
 	}
 }
 

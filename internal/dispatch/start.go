@@ -40,12 +40,10 @@ func (d *Dispatcher) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	due := d.lanes.Due(d.now())
-	if records > 0 || len(leased) > 0 {
-		d.careful = make(map[weir.RunID]bool, len(due))
-		for _, id := range due {
-			d.careful[id] = true
-		}
+	due := d.lanes.Due(d.now()) // before lost tries make theirs due later
+	d.careful = make(map[weir.RunID]bool, len(due))
+	for _, id := range due {
+		d.careful[id] = true
 	}
 	lost, err := d.appendLost(ctx, leased)
 	if err != nil {

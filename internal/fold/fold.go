@@ -34,6 +34,8 @@ type Fold struct {
 	frozen      weir.Seq
 	dirtyGroups []*liveGroup
 	dirtyRuns   []*liveRun
+	endedRuns   int                          // of dirtyRuns
+	runsGone    []weir.RunID                 // of runs in state that ended
 	chunks      map[weir.GroupID][]liveChunk // not yet flushed
 	chunksGone  []weir.GroupID
 	installed   []Installed

@@ -8,9 +8,11 @@ import (
 	"weir"
 )
 
-// Changed returns how many rows the next layer would have, roughly; 0 when only
-// the cursor moved.
-func (f *Fold) Changed() int { return len(f.dirtyGroups) + len(f.dirtyRuns) + len(f.installed) }
+// Changed returns how many rows the next layer would put, roughly; 0 when only
+// the cursor moved or things ended.
+func (f *Fold) Changed() int {
+	return len(f.dirtyGroups) + len(f.dirtyRuns) - f.endedRuns + len(f.installed)
+}
 
 // Moved reports whether the cursor moved since the last Freeze.
 func (f *Fold) Moved() bool { return f.cursor != f.frozen }
@@ -36,6 +38,7 @@ func (f *Fold) Freeze() *Layer {
 }
 
 func (f *Fold) freezeGroups(l *Layer) {
+	slices.SortFunc(f.dirtyGroups, func(a, b *liveGroup) int { return bytes.Compare(a.id[:], b.id[:]) })
 	for _, g := range f.dirtyGroups {
 		switch {
 		case !g.gone:
@@ -47,24 +50,44 @@ func (f *Fold) freezeGroups(l *Layer) {
 			l.GroupsGone = append(l.GroupsGone, g.id)
 		}
 	}
-	f.dirtyGroups = f.dirtyGroups[:0]
-	slices.SortFunc(l.Groups, func(a, b weir.Group) int { return bytes.Compare(a.ID[:], b.ID[:]) })
-	slices.SortFunc(l.GroupsGone, func(a, b weir.GroupID) int { return bytes.Compare(a[:], b[:]) })
+	f.dirtyGroups = emptied(f.dirtyGroups)
 }
 
 func (f *Fold) freezeRuns(l *Layer) {
-	for _, r := range f.dirtyRuns {
-		switch {
-		case !r.gone:
-			l.Runs = append(l.Runs, *r.run)
-			r.stored = true
-		case r.stored:
-			l.RunsGone = append(l.RunsGone, r.id)
-		}
-	}
-	f.dirtyRuns = f.dirtyRuns[:0]
-	slices.SortFunc(l.Runs, func(a, b weir.Run) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	f.sweepRuns()
+	l.RunsGone, f.runsGone = f.runsGone, nil
 	slices.SortFunc(l.RunsGone, func(a, b weir.RunID) int { return bytes.Compare(a[:], b[:]) })
+	// Runs are large: sort what points to them.
+	slices.SortFunc(f.dirtyRuns, func(a, b *liveRun) int { return bytes.Compare(a.id[:], b.id[:]) })
+	l.Runs = slices.Grow(l.Runs, len(f.dirtyRuns))
+	for _, r := range f.dirtyRuns {
+		l.Runs = append(l.Runs, *r.run)
+		r.stored = true
+	}
+	f.dirtyRuns = emptied(f.dirtyRuns)
+}
+
+// manyEnded is how many runs may have ended before those that did are swept out
+// of the list of those that changed.
+const manyEnded = 1024
+
+// sweepRuns takes the runs that ended out of those that changed. Of one that
+// state has only its id is left, of one that was made since, as nearly all are
+// under load, nothing.
+func (f *Fold) sweepRuns() {
+	f.dirtyRuns = slices.DeleteFunc(f.dirtyRuns, func(r *liveRun) bool {
+		if r.gone && r.stored {
+			f.runsGone = append(f.runsGone, r.id)
+		}
+		return r.gone
+	})
+	f.endedRuns = 0
+}
+
+// emptied returns the memory of a list for the next one.
+func emptied[T any](list []*T) []*T {
+	clear(list)
+	return list[:0]
 }
 
 func (f *Fold) freezeChunks(l *Layer) {

@@ -106,6 +106,7 @@ func (f *Fold) change(rec *weir.Record) {
 func (f *Fold) endRun(r *liveRun) {
 	r.gone = true
 	delete(f.runs, r.id)
+	f.endedRuns++
 	if r.run.Firing.Chunks > 0 {
 		f.dropChunks(&r.run.Firing)
 	}

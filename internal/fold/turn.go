@@ -33,6 +33,9 @@ func (f *Fold) Turn() []Touch {
 		f.cursor, f.at = p.rec.Seq, p.rec.At
 	}
 	f.planned = f.planned[:0]
+	if f.endedRuns > manyEnded && 2*f.endedRuns > len(f.dirtyRuns) {
+		f.sweepRuns()
+	}
 	return f.touched
 }
 

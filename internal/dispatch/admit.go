@@ -73,6 +73,24 @@ func (d *Dispatcher) hand(leases []weir.Lease) {
 	d.workers.Take(now)
 }
 
+// handOver gives the workers the leases that a flush now holds, but for those
+// whose run was changed meanwhile, as by a cancel.
+func (d *Dispatcher) handOver(leases []weir.Lease) {
+	draining := d.inbox.isDraining()
+	var hold []weir.Lease
+	give := slices.DeleteFunc(leases, func(l weir.Lease) bool {
+		stays := draining || d.running[l.Run.ID].changed
+		if stays {
+			hold = append(hold, l)
+		}
+		return stays
+	})
+	d.giveBack(hold)
+	if len(give) > 0 {
+		d.workers.Take(give)
+	}
+}
+
 // giveBack takes leases that nobody began: their runs wait again.
 func (d *Dispatcher) giveBack(leases []weir.Lease) {
 	for i := range leases {

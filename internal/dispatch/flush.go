@@ -93,11 +93,7 @@ func (d *Dispatcher) landed(ctx context.Context, wait bool) (bool, error) {
 	}
 	d.flushing, d.flushed = nil, fl.layer.To
 	d.fold.Flushed(fl.layer, d.Keep, func(id weir.RunID) bool { return d.running[id] != nil })
-	if d.inbox.isDraining() {
-		d.giveBack(fl.leases)
-	} else {
-		d.workers.Take(fl.leases)
-	}
+	d.handOver(fl.leases)
 	d.answerSettlers()
 	return true, nil
 }

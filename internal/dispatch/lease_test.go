@@ -153,6 +153,30 @@ func TestARunWithoutRetryIsHandedOverOnlyWhenItsLeaseIsFlushed(t *testing.T) {
 	})
 }
 
+func TestARunThatIsCancelledWhileItsLeaseWaitsIsNotTried(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.start(10)
+		r.apply(each, once)
+		r.settle()
+		release := r.state.hold()
+		item := r.event("a")
+		r.wait(time.Second)
+		id := weir.Origin{At: item.At, Seq: item.Seq, Trigger: "each", Purpose: "match"}.RunID()
+
+		r.append(weir.Batch{Bound: true, Records: []*weir.Record{
+			{Project: 1, Change: &weir.Change{Run: id, N: 1, Kind: weir.Cancelled}},
+		}})
+		release()
+		r.wait(time.Second)
+
+		r.wantTaken(0)
+		if r.d.Running(id) {
+			t.Error("the run is running, and nobody has it")
+		}
+	})
+}
+
 func TestLeasesThatWaitForAFlushCountAsTaken(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *rig) {
@@ -188,6 +212,27 @@ func TestAfterDrainNothingIsLeasedAndFoldingGoesOn(t *testing.T) {
 		r.wantTaken(1)
 		if cp := r.checkpoint(); cp.Cursor < item.Seq || len(cp.Runs) != 2 {
 			t.Errorf("flushed up to %d with %d runs, want %d with 2", cp.Cursor, len(cp.Runs), item.Seq)
+		}
+	})
+}
+
+func TestAfterDrainLeasesThatWaitForAFlushAreNotHandedOver(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.start(10)
+		r.apply(each, once)
+		r.settle()
+		release := r.state.hold()
+		r.event("a")
+		r.wait(time.Second)
+
+		r.d.Drain()
+		release()
+		r.wait(time.Second)
+
+		r.wantTaken(0)
+		if id := r.checkpoint().Runs[0].ID; r.d.Running(id) {
+			t.Error("the run is running, and nobody has it")
 		}
 	})
 }

@@ -98,22 +98,27 @@ func TestALostTryThatEndsItsRunCarriesTheEventOfADeadRun(t *testing.T) {
 
 func TestAnOutcomeOnRecordIsNotLost(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, r *rig) {
-		r.start(10)
-		r.apply(each, once)
-		r.event("a")
-		r.wait(time.Second)
-		l := r.wantTaken(1)[0]
-		r.state.fail(weir.E("", weir.Unavailable, "no flush any more"))
-		r.change(l, weir.Succeeded, 0)
+	for _, kind := range []weir.ChangeKind{weir.Succeeded, weir.Retrying, weir.Died} {
+		t.Run(kind.String(), func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(t *testing.T, r *rig) {
+				r.start(10)
+				r.apply(each, once)
+				r.event("a")
+				r.wait(time.Second)
+				l := r.wantTaken(1)[0]
+				r.state.fail(weir.E("", weir.Unavailable, "no flush any more"))
+				r.change(l, kind, 2*time.Hour)
 
-		r.restart(10)
-		r.wait(time.Hour)
+				r.restart(10)
+				r.wait(time.Hour)
 
-		if got := r.changesOf(l.Run.ID); len(got) != 1 || got[0] != weir.Succeeded {
-			t.Errorf("changes %v, want that it succeeded", got)
-		}
-	})
+				if got := r.changesOf(l.Run.ID); len(got) != 1 || got[0] != kind {
+					t.Errorf("changes %v, want only %s", got, kind)
+				}
+			})
+		})
+	}
 }
 
 func TestRunsThatWereDueAtTheStartBeginOnlyWithTheirLeaseFlushed(t *testing.T) {

@@ -82,6 +82,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err
 
 // wire makes the rooms and gives each what it asks for.
 func (a *App) wire(ctx context.Context) error {
+	a.measure()
 	key, err := secret.OpenKeyFile(filepath.Join(a.config.Data, keyFile))
 	if err != nil {
 		return err

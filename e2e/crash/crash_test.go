@@ -64,7 +64,7 @@ func underLoad(t *testing.T, seed uint64) {
 	l := &load{
 		seed: seed, plan: newPlan(seed, shape), server: newServer(t), gate: newGate(), acks: newAcks(),
 		rng: rand.New(rand.NewPCG(seed, 2)),
-		to: newReceiver(t, hesitant),
+		to:  newReceiver(t, hesitant),
 	}
 	l.wanted = 4 + l.rng.IntN(3)
 	l.server.start(t)

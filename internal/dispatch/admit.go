@@ -119,12 +119,13 @@ func (d *Dispatcher) leases(ctx context.Context, ids []weir.RunID, now weir.Time
 		if event := d.fold.Event(id); event != nil {
 			l.Events = []*weir.Record{event}
 		}
-		if err := d.fillMembers(ctx, &l.Run); err != nil {
-			return nil, err
-		}
 		leases = append(leases, l)
 	}
-	return leases, nil
+	runs := make([]*weir.Run, len(leases))
+	for i := range leases {
+		runs[i] = &leases[i].Run
+	}
+	return leases, d.fillMembers(ctx, runs)
 }
 
 func (d *Dispatcher) loadRuns(ctx context.Context, ids []weir.RunID) error {
@@ -137,17 +138,32 @@ func (d *Dispatcher) loadRuns(ctx context.Context, ids []weir.RunID) error {
 	return d.load(ctx, needs)
 }
 
-// fillMembers gives a run all members of its batch, in batch order.
-func (d *Dispatcher) fillMembers(ctx context.Context, run *weir.Run) error {
-	chunks, inState := d.fold.Chunks(run)
-	if inState {
-		stored, err := d.State.Chunks(ctx, []weir.GroupID{run.Firing.Group})
+// fillMembers gives each run all members of its batch, in batch order.
+func (d *Dispatcher) fillMembers(ctx context.Context, runs []*weir.Run) error {
+	var inState []weir.GroupID
+	chunks := make(map[weir.GroupID][]weir.Chunk)
+	for _, run := range runs {
+		if run.Firing.Chunks == 0 {
+			continue
+		}
+		recent, more := d.fold.Chunks(run)
+		chunks[run.Firing.Group] = recent
+		if more {
+			inState = append(inState, run.Firing.Group)
+		}
+	}
+	if len(inState) > 0 {
+		stored, err := d.State.Chunks(ctx, inState)
 		if err != nil {
 			return err
 		}
-		chunks = append(chunks, stored...)
+		for _, c := range stored {
+			chunks[c.Group] = append(chunks[c.Group], c)
+		}
 	}
-	run.Firing.Join(chunks)
+	for _, run := range runs {
+		run.Firing.Join(chunks[run.Firing.Group])
+	}
 	return nil
 }
 

@@ -22,9 +22,7 @@ func (d *Dispatcher) start(ctx context.Context) error {
 	if cp.Cursor > head {
 		return weir.E("", weir.Conflict, "the state is ahead of the journal (%d > %d): they do not belong together, or the journal lost its end; restore both from one backup", cp.Cursor, head)
 	}
-	if d.fold, err = fold.New(d.Shard, cp); err != nil {
-		return err
-	}
+	d.fold = fold.New(d.Shard, cp)
 	d.flushed = cp.Cursor
 	d.lanes = lane.New(lane.Limits{Pipeline: d.fold.Limits, Origin: d.originLimit})
 	for _, r := range cp.Runs {
@@ -111,20 +109,24 @@ func (d *Dispatcher) catchUp(ctx context.Context, head weir.Seq) (records, chang
 
 // appendLost ends the tries that died with a process: each counts.
 func (d *Dispatcher) appendLost(ctx context.Context, leased map[weir.RunID]leasedRun) (int, error) {
-	var batches []weir.Batch
+	var runs []*weir.Run
 	for id, was := range leased {
 		run, _ := d.fold.Run(id)
 		if run == nil || run.N != was.n || run.State != weir.RunPending {
 			continue // its outcome is on record
 		}
 		whole := *run
-		if err := d.fillMembers(ctx, &whole); err != nil {
-			return 0, err
-		}
-		batches = append(batches, d.lostBatch(&whole, was))
+		runs = append(runs, &whole)
 	}
-	if len(batches) == 0 {
+	if len(runs) == 0 {
 		return 0, nil
+	}
+	if err := d.fillMembers(ctx, runs); err != nil {
+		return 0, err
+	}
+	batches := make([]weir.Batch, len(runs))
+	for i, run := range runs {
+		batches[i] = d.lostBatch(run, leased[run.ID])
 	}
 	if _, err := d.Journal.Append(ctx, batches...); err != nil {
 		return 0, fmt.Errorf("append lost tries: %w", err)

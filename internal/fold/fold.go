@@ -1,8 +1,6 @@
 package fold
 
 import (
-	"fmt"
-
 	"weir"
 	"weir/internal/trigger"
 )
@@ -84,9 +82,9 @@ type Touch struct {
 	Kind weir.ChangeKind // 0: made
 }
 
-// New goes on from a checkpoint. It fails where definitions of the checkpoint
-// cannot be read.
-func New(shard weir.Shard, cp *Checkpoint) (*Fold, error) {
+// New goes on from a checkpoint. A definition that cannot be read, because a
+// newer version of Weir ordered it, is not in force, as when it was folded.
+func New(shard weir.Shard, cp *Checkpoint) *Fold {
 	f := &Fold{
 		shard:    shard,
 		cursor:   cp.Cursor,
@@ -102,9 +100,7 @@ func New(shard weir.Shard, cp *Checkpoint) (*Fold, error) {
 		counts:   make(map[countKey]int64),
 	}
 	for _, in := range cp.Versions {
-		if err := f.scope(in.Project).install(in); err != nil {
-			return nil, fmt.Errorf("read definitions: %w", err)
-		}
+		f.install(in)
 	}
 	for _, ref := range cp.Groups {
 		g := &liveGroup{id: ref.ID, keyHash: ref.KeyHash, due: ref.Due, stored: true}
@@ -114,7 +110,7 @@ func New(shard weir.Shard, cp *Checkpoint) (*Fold, error) {
 	for _, ref := range cp.Runs {
 		f.runs[ref.ID] = &liveRun{id: ref.ID, stored: true}
 	}
-	return f, nil
+	return f
 }
 
 // Cursor returns the place up to which records are folded, and its time.

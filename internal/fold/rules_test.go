@@ -24,10 +24,7 @@ type bench struct {
 
 func newBench(t *testing.T, triggers ...weir.Trigger) *bench {
 	t.Helper()
-	f, err := fold.New(testShard, &fold.Checkpoint{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := fold.New(testShard, &fold.Checkpoint{})
 	b := &bench{t: t, fold: f, store: newStore(), at: start}
 	b.apply(triggers)
 	return b

@@ -46,8 +46,7 @@ func (f *Fold) apply(rec *weir.Record) {
 		d.Revision, d.Body = rec.Apply.Revision, body
 		in := Installed{Project: rec.Project, Definition: d}
 		f.installed = append(f.installed, in)
-		if err := f.scope(rec.Project).install(in); err != nil {
-			f.scope(rec.Project).remove(d.Kind, d.Name)
+		if !f.install(in) {
 			f.count(rec.Project, d.Name, "not understood")
 		}
 	}
@@ -57,6 +56,17 @@ func (f *Fold) apply(rec *weir.Record) {
 	for _, d := range rec.Apply.Put {
 		install(d, d.Body)
 	}
+}
+
+// install puts a version in force, or takes the name out of force where it
+// cannot be read.
+func (f *Fold) install(in Installed) bool {
+	s := f.scope(in.Project)
+	if err := s.install(in); err != nil {
+		s.remove(in.Kind, in.Name)
+		return false
+	}
+	return true
 }
 
 func (f *Fold) touch(r *liveRun, kind weir.ChangeKind) {

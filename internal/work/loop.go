@@ -119,11 +119,12 @@ func (l *Loop) Free() int {
 }
 
 // Take begins to try runs, at most Free of them, and does not wait. A loop that
-// is stopping forgets them: nothing was begun.
+// is stopping gives them back.
 func (l *Loop) Take(leases []weir.Lease) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
+		l.unbegun(leases)
 		return
 	}
 	for i := range leases {
@@ -256,8 +257,22 @@ func (l *Loop) takeQuick() []weir.Lease {
 func (l *Loop) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	leases := make([]weir.Lease, len(l.slow))
+	for i, h := range l.slow {
+		leases[i] = h.lease
+	}
 	l.closed, l.slow = true, nil
 	hint(l.wakeQuick)
+	l.unbegun(leases)
+}
+
+// unbegun gives leases back, so that they do not count as tries.
+func (l *Loop) unbegun(leases []weir.Lease) {
+	ended := make([]weir.Finish, len(leases))
+	for i := range leases {
+		ended[i].Run = leases[i].Run.ID
+	}
+	l.Dispatcher.Finish(ended)
 }
 
 // release gives back what a run took of Free.

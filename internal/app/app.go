@@ -72,7 +72,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err
 		return a, fmt.Errorf("open the journal: %w", err)
 	}
 	a.state, err = sqlite.Open(ctx, sqlite.Options{
-		Path: filepath.Join(cfg.Data, stateFile), DataID: a.journal.DataID(), Logger: log,
+		Path: filepath.Join(cfg.Data, stateFile), DataID: a.journal.DataID(), Began: a.journal.Head() > 0, Logger: log,
 	})
 	if err != nil {
 		return a, fmt.Errorf("open the state: %w", err)

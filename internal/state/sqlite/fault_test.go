@@ -98,6 +98,26 @@ func TestADamagedFileIsRefusedByName(t *testing.T) {
 	}
 }
 
+func TestAStateThatIsMissingBesideAJournalThatBeganIsNotMadeAnew(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	options := Options{Path: path, DataID: [16]byte{1}, Began: true}
+
+	_, err := Open(t.Context(), options)
+	wantCode(t, err, weir.Conflict)
+	if _, err := os.Stat(path); err == nil {
+		t.Error("the refusal left a file")
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(t.Context(), options)
+	wantCode(t, err, weir.Conflict)
+	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "backup") {
+		t.Errorf("does not name the file and what to do: %v", err)
+	}
+}
+
 // TestAKilledProcessLeavesWhatItFlushed opens copies of the files as they are
 // after each flush, without Close.
 func TestAKilledProcessLeavesWhatItFlushed(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"database/sql/driver"
 	"encoding/hex"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -31,10 +32,11 @@ import (
 	"weir"
 )
 
-// Options says which state to open. All but Logger are required.
+// Options says which state to open. Path and DataID are required.
 type Options struct {
 	Path   string   // of the file; made where there is none
 	DataID [16]byte // of the journal that the state belongs to
+	Began  bool     // the journal has records: a state that is missing is not made anew
 	Logger *slog.Logger
 }
 
@@ -65,8 +67,9 @@ const (
 )
 
 // Open opens the state at o.Path, makes it where there is none, and brings its
-// schema up to date. It refuses a schema that a newer weir made and a state
-// that belongs to other data, both with Conflict.
+// schema up to date. With Conflict it refuses a schema that a newer weir made, a
+// state that belongs to other data, and one that is missing beside a journal
+// that began: secrets and tokens stand in it alone, so it cannot be made again.
 func Open(ctx context.Context, o Options) (*State, error) {
 	if o.Path == "" || o.DataID == ([16]byte{}) {
 		return nil, weir.E("open state", weir.Invalid, "a path and a data id are required")
@@ -74,6 +77,9 @@ func Open(ctx context.Context, o Options) (*State, error) {
 	path, err := filepath.Abs(o.Path)
 	if err != nil {
 		return nil, weir.E("open state", weir.Invalid, "%w", err)
+	}
+	if _, err := os.Stat(path); o.Began && errors.Is(err, fs.ErrNotExist) {
+		return nil, missing(path)
 	}
 	if err := private(path); err != nil {
 		return nil, err
@@ -85,7 +91,7 @@ func Open(ctx context.Context, o Options) (*State, error) {
 	if err := s.connect(ctx); err != nil {
 		return nil, s.failed("open state", err)
 	}
-	if err := s.prepare(ctx, o.DataID); err != nil {
+	if err := s.prepare(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -122,11 +128,11 @@ func dsn(path, options string) string {
 }
 
 // prepare brings the schema up to date and checks whose state it is.
-func (s *State) prepare(ctx context.Context, dataID [16]byte) error {
+func (s *State) prepare(ctx context.Context, o Options) error {
 	if err := s.migrate(ctx); err != nil {
 		return err
 	}
-	return s.write(ctx, full, "open state", func(c *conn) error { return claim(ctx, c, s.path, dataID) })
+	return s.write(ctx, full, "open state", func(c *conn) error { return claim(ctx, c, s.path, o) })
 }
 
 const (
@@ -135,7 +141,7 @@ const (
 )
 
 // claim writes the data id into a new state and compares it in an old one.
-func claim(ctx context.Context, c *conn, path string, dataID [16]byte) error {
+func claim(ctx context.Context, c *conn, path string, o Options) error {
 	var stored []byte
 	found, err := c.first(ctx, selectData, nil, func(r row) error {
 		stored = r.blob(0)
@@ -144,17 +150,26 @@ func claim(ctx context.Context, c *conn, path string, dataID [16]byte) error {
 	if err != nil {
 		return err
 	}
+	if !found && o.Began {
+		return missing(path)
+	}
 	if !found {
-		_, err := c.exec(ctx, insertData, dataID[:])
+		_, err := c.exec(ctx, insertData, o.DataID[:])
 		return err
 	}
-	if !bytes.Equal(stored, dataID[:]) {
+	if !bytes.Equal(stored, o.DataID[:]) {
 		return weir.E("open state", weir.Conflict,
 			"%s belongs to the data %s, the journal beside it to %s: put back the state.db that belongs to this journal, "+
 				"from the same backup, or start with another data directory",
-			path, hex.EncodeToString(stored), hex.EncodeToString(dataID[:]))
+			path, hex.EncodeToString(stored), hex.EncodeToString(o.DataID[:]))
 	}
 	return nil
+}
+
+func missing(path string) error {
+	return weir.E("open state", weir.Conflict,
+		"%s is missing or empty, though the journal beside it has records: put back the state.db that belongs to this journal, "+
+			"from the same backup, or start with another data directory", path)
 }
 
 // RowsWritten returns how many rows of state were inserted, changed or deleted

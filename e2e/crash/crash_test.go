@@ -45,48 +45,65 @@ func TestNothingIsLostOrDoubledWhenTheServerIsKilledUnderLoad(t *testing.T) {
 // load is one seed on its way.
 type load struct {
 	seed   uint64
+	shape  shape
 	plan   *plan
 	server *server
 	to     *receiver
 	gate   *gate
 	acks   *acks
-	rng    *rand.Rand // of the killer
+	rng    *rand.Rand // of who interrupts
+	began  time.Time
+	loaded time.Duration
 
-	wanted   int       // kills that count
-	counted  []restart // what was seen after each of them
+	counted  []restart // what was seen after kills that count
 	idle     int       // kills at which nothing was unflushed or unfolded
 	starting int       // kills of a server that was just starting
 }
 
-func underLoad(t *testing.T, seed uint64) {
-	began := time.Now()
-	shape := fullLoad()
-	l := &load{
-		seed: seed, plan: newPlan(seed, shape), server: newServer(t), gate: newGate(), acks: newAcks(),
-		rng: rand.New(rand.NewPCG(seed, 2)),
-		to:  newReceiver(t, hesitant),
+func newLoad(t *testing.T, seed uint64, s shape) *load {
+	return &load{
+		seed: seed, shape: s, plan: newPlan(seed, s), server: newServer(t), to: newReceiver(t, hesitant),
+		gate: newGate(), acks: newAcks(), rng: rand.New(rand.NewPCG(seed, 2)), began: time.Now(),
 	}
-	l.wanted = 4 + l.rng.IntN(3)
-	l.server.start(t)
-	l.server.apply(t, shape.project(l.to.url))
+}
 
+func underLoad(t *testing.T, seed uint64) {
+	l := newLoad(t, seed, fullLoad())
+	wrong := l.run(t, func(ctx context.Context) {
+		for wanted := 4 + l.rng.IntN(3); len(l.counted) < wanted; {
+			if l.idle > 10 {
+				t.Fatalf("only %d kills of %d found anything unflushed or unfolded", len(l.counted), wanted)
+			}
+			l.await(ctx, t, wanted-len(l.counted))
+			l.kill(t)
+		}
+	})
+	l.tell(len(wrong))
+}
+
+// run sends the whole load, while interrupt does what it likes to the server,
+// and returns what is wrong afterwards, of which it fails the test.
+func (l *load) run(t *testing.T, interrupt func(ctx context.Context)) (wrong []string) {
+	t.Helper()
+	l.server.start(t)
+	l.server.apply(t, l.shape.project(l.to.url))
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	published := l.publish(ctx)
 	l.gate.open()
-	l.killAll(ctx, t)
+	interrupt(ctx)
 	for range l.plan.publishers {
 		if err := <-published; err != nil {
 			t.Fatalf("publish: %v\n%s", err, l.server.process.said())
 		}
 	}
-	loaded := time.Since(began)
+	l.loaded = time.Since(l.began)
 	l.end(ctx, t)
-	wrong := append(l.acks.wrong, l.plan.check(l.look(ctx, t))...)
+	wrong = append(l.acks.wrong, l.plan.check(l.look(ctx, t))...)
 	for _, w := range wrong[:min(len(wrong), 20)] {
 		t.Error(w)
 	}
-	l.tell(len(wrong), loaded, time.Since(began))
+	return wrong
 }
 
 // hesitant makes a receiver answer some requests late, so that tries are old
@@ -96,9 +113,7 @@ func hesitant(path, key string, n int) bool {
 	draw.Write([]byte(key))
 	sum := draw.Sum32() / 7
 	if n == 1 && sum%100 == 0 {
-		timer := time.NewTimer(300 * time.Millisecond)
-		defer timer.Stop()
-		<-timer.C
+		pause(300 * time.Millisecond)
 	}
 	return n == 1 && path == "/second" && sum%4 == 0
 }
@@ -116,48 +131,41 @@ func (l *load) publish(ctx context.Context) <-chan error {
 	return ended
 }
 
-// killAll kills and restarts the server until enough kills counted.
-func (l *load) killAll(ctx context.Context, t *testing.T) {
-	t.Helper()
-	for len(l.counted) < l.wanted {
-		if l.idle > 10 {
-			t.Fatalf("only %d kills of %d found anything unflushed or unfolded", len(l.counted), l.wanted)
-		}
-		l.await(ctx, t)
-		l.server.process.kill()
-		if l.rng.IntN(3) == 0 {
-			l.killAtStart(t)
-		}
-		acked, effects := l.acks.count.now(), l.to.count.now()
-		r := l.server.start(t).caughtUp(t)
-		l.gate.open() // only now: what is folded again is what the kill left
-		word := "counts"
-		if r.Records > 0 {
-			l.counted = append(l.counted, r)
-		} else {
-			l.idle++
-			word = "does not count"
-		}
-		fmt.Printf("seen: crash seed %2d: killed at %d acknowledged and %d effects, %s: %v\n", l.seed, acked, effects, word, r)
-	}
-}
-
-// await waits for the moment to kill: at a random count of what was
-// acknowledged or of what reached the receiver, whichever comes first, and then
-// some time.
-func (l *load) await(ctx context.Context, t *testing.T) {
+// await waits for the moment to interrupt, when so many interruptions are left:
+// at a random count of what was acknowledged or of what reached the receiver,
+// whichever comes first, and then some time.
+func (l *load) await(ctx context.Context, t *testing.T, left int) {
 	t.Helper()
 	size, acked, effects := l.plan.size(), l.acks.count.now(), l.to.count.now()
-	part := (size - acked) / (l.wanted - len(l.counted))
+	part := (size - acked) / left
 	select {
 	case <-l.acks.count.reached(min(acked+part/4+l.rng.IntN(part+1), size)):
 	case <-l.to.count.reached(effects + 50 + l.rng.IntN(1500)):
 	case <-ctx.Done():
-		t.Fatalf("wait for the moment to kill: %v\n%s", ctx.Err(), l.server.process.said())
+		t.Fatalf("wait for the moment to interrupt: %v\n%s", ctx.Err(), l.server.process.said())
 	}
-	timer := time.NewTimer(time.Duration(l.rng.IntN(20_000)) * time.Microsecond)
-	defer timer.Stop()
-	<-timer.C
+	pause(time.Duration(l.rng.IntN(20_000)) * time.Microsecond)
+}
+
+// kill kills the server and starts it again, now and then with a kill in
+// between, and says what it found.
+func (l *load) kill(t *testing.T) {
+	t.Helper()
+	l.server.process.kill()
+	if l.rng.IntN(3) == 0 {
+		l.killAtStart(t)
+	}
+	acked, effects := l.acks.count.now(), l.to.count.now()
+	r := l.server.start(t).caughtUp(t)
+	l.gate.open() // only now: what is folded again is what the kill left
+	word := "counts"
+	if r.Records > 0 {
+		l.counted = append(l.counted, r)
+	} else {
+		l.idle++
+		word = "does not count"
+	}
+	fmt.Printf("seen: crash seed %2d: killed at %d acknowledged and %d effects, %s: %v\n", l.seed, acked, effects, word, r)
 }
 
 // killAtStart starts a process and kills it somewhere on its way to catch up, or
@@ -166,10 +174,15 @@ func (l *load) killAtStart(t *testing.T) {
 	t.Helper()
 	l.starting++
 	p := l.server.launch(t)
-	timer := time.NewTimer(time.Duration(l.rng.IntN(100)) * time.Millisecond)
+	pause(time.Duration(l.rng.IntN(100)) * time.Millisecond)
+	p.kill()
+}
+
+// pause makes what follows come at another moment. No test relies on it.
+func pause(d time.Duration) {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	<-timer.C
-	p.kill()
 }
 
 // end waits until everything that must come of the load has come, then stops
@@ -232,7 +245,7 @@ func all[T any](t *testing.T, page func(client.Paging) (client.Page[T], error)) 
 }
 
 // tell prints the summary of a seed.
-func (l *load) tell(wrong int, loaded, took time.Duration) {
+func (l *load) tell(wrong int) {
 	var sum restart
 	for _, r := range l.counted {
 		sum.Records += r.Records
@@ -245,5 +258,5 @@ func (l *load) tell(wrong int, loaded, took time.Duration) {
 	fmt.Printf("seen: crash seed %2d: %d events, %d sent again, %d firings, %d effects; %d kills counted, %d idle, %d at start; "+
 		"folded again %d records with %d changes, %d runs due, %d tries lost; %d wrong; loaded in %.1f s, all in %.1f s\n",
 		l.seed, len(l.acks.uids), l.acks.again, len(l.plan.firings), l.to.count.now(), len(l.counted), l.idle, l.starting,
-		sum.Records, sum.Changes, sum.Due, sum.Lost, wrong, loaded.Seconds(), took.Seconds())
+		sum.Records, sum.Changes, sum.Due, sum.Lost, wrong, l.loaded.Seconds(), time.Since(l.began).Seconds())
 }

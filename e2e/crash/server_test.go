@@ -127,7 +127,8 @@ func (s *server) launch(t *testing.T) *process {
 	cmd.Env = append(os.Environ(), asServer+"=1", "WEIR_DATA="+s.dir, "WEIR_LISTEN="+s.addr,
 		"WEIR_ALLOW_DESTINATION=127.0.0.0/8", "WEIR_LOG_FORMAT=json", "WEIR_ADMIN_TOKEN="+adminToken)
 	p := &process{
-		cmd: cmd, listening: make(chan struct{}), ready: make(chan struct{}), exited: make(chan struct{}),
+		cmd: cmd, listening: make(chan struct{}), ready: make(chan struct{}), stopping: make(chan struct{}),
+		exited: make(chan struct{}),
 	}
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
@@ -157,9 +158,10 @@ func (s *server) launch(t *testing.T) *process {
 type process struct {
 	cmd       *exec.Cmd
 	stdin     io.Closer
-	listening chan struct{}
+	listening chan struct{} // closed when it says so, likewise stopping
 	ready     chan struct{} // closed when restart is known
 	restart   restart
+	stopping  chan struct{}
 	exited    chan struct{}
 	err       error // once exited is closed
 
@@ -198,6 +200,8 @@ func (p *process) read(out io.Reader) {
 			if json.Unmarshal([]byte(line), &p.restart) == nil {
 				close(p.ready)
 			}
+		case strings.Contains(line, `"stopping"`):
+			close(p.stopping)
 		}
 	}
 	_, _ = io.Copy(io.Discard, out) // a line that was too long

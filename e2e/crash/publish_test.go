@@ -3,6 +3,7 @@ package crash
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"sync"
 
@@ -58,6 +59,13 @@ type acks struct {
 }
 
 func newAcks() *acks { return &acks{count: newCounter(), uids: map[string]string{}} }
+
+// known returns the uids of what was acknowledged so far.
+func (a *acks) known() map[string]string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return maps.Clone(a.uids)
+}
 
 // publisher sends its events in order, alone and in batches, some of them with
 // events before them that were acknowledged already, and everything again of

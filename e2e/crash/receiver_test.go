@@ -3,10 +3,12 @@ package crash
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"time"
 )
 
 // call is one request that the receiver got.
@@ -24,6 +26,8 @@ type receiver struct {
 	// refuses says, by number from 1 of a path's requests with one key, whether
 	// to answer 503. It may block. nil is never.
 	refuses func(path, key string, n int) bool
+	opened  *counter // connections
+	closed  *counter // likewise
 
 	mu    sync.Mutex // guards all below
 	calls []call
@@ -31,14 +35,45 @@ type receiver struct {
 }
 
 func newReceiver(t *testing.T, refuses func(path, key string, n int) bool) *receiver {
-	r := &receiver{refuses: refuses, count: newCounter(), seen: map[string]int{}}
-	server := httptest.NewServer(r)
+	r := &receiver{
+		refuses: refuses, count: newCounter(), opened: newCounter(), closed: newCounter(), seen: map[string]int{},
+	}
+	server := httptest.NewUnstartedServer(r)
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			r.opened.add(1)
+		case http.StateClosed:
+			r.closed.add(1)
+		case http.StateActive, http.StateIdle, http.StateHijacked:
+		}
+	}
+	server.Start()
 	r.url = server.URL
 	t.Cleanup(server.Close)
 	return r
 }
 
+// drain waits, when the server is dead, until all that it had sent has come.
+func (r *receiver) drain(t *testing.T) {
+	t.Helper()
+	last := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := last.Get(r.url) // its connection is accepted after all others
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	select {
+	case <-r.closed.reached(r.opened.now()):
+	case <-time.After(patience):
+		t.Fatal("connections of a dead process stay open")
+	}
+}
+
 func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if req.Method == http.MethodGet {
+		return // drain asks
+	}
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
 		return // the server died while it wrote: no request came

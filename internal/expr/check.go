@@ -82,6 +82,7 @@ func unknownName(env *cel.Env, scope Scope, node ast.Expr) string {
 		}
 		slices.Sort(names)
 		return "unknown function " + name + didYouMean(name, names)
+	default:
 	}
 	return ""
 }

@@ -141,7 +141,7 @@ func appendTree(b []byte, tree any) ([]byte, error) {
 		return append(b, ']'), nil
 	case map[string]any:
 		b = append(b, '{')
-		for i, name := range (Fields(v)).names() {
+		for i, name := range Fields(v).names() {
 			if i > 0 {
 				b = append(b, ',')
 			}

@@ -34,8 +34,9 @@ func (s Scope) Names() []string {
 		return []string{"events", "event", "data", "group", "run", "result", "secret"}
 	case ScopeSource:
 		return []string{"header", "query", "body", "topic", "secret"}
+	default:
+		return nil
 	}
-	return nil
 }
 
 // typeOf returns what the checker knows of a variable. What comes from outside

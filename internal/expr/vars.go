@@ -135,8 +135,9 @@ func (v *Vars) make(s slot) ref.Val {
 		return decodeOrAbsent("result", v.Result)
 	case slotBody:
 		return decodeOrAbsent("body", v.Body)
+	default:
+		return &mapping{fields: (*secrets)(v)}
 	}
-	return &mapping{fields: (*secrets)(v)}
 }
 
 func (v *Vars) makeEvent(s slot) ref.Val {

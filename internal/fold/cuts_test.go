@@ -28,8 +28,10 @@ type world struct {
 }
 
 func newWorld(t *rapid.T, h *history) *world {
-	w := &world{t: t, history: h, store: newStore(), longest: 12,
-		made: make(map[weir.RunID]weir.Run), brief: make(map[weir.RunID]bool), naive: newNaive(testShard)}
+	w := &world{
+		t: t, history: h, store: newStore(), longest: 12,
+		made: make(map[weir.RunID]weir.Run), brief: make(map[weir.RunID]bool), naive: newNaive(testShard),
+	}
 	w.restart()
 	return w
 }

@@ -368,6 +368,7 @@ func (n *naive) change(rec *weir.Record) {
 		run.Due = rec.At
 	case weir.Redriven:
 		run.State, run.Due, run.Ended, run.Tries = weir.RunPending, rec.At, 0, 0
+	default:
 	}
 	if p, ok := n.pipelineOf(run); ok {
 		run.Lane.Origin = originOf(p, run.Done)
@@ -389,6 +390,7 @@ func (n *naive) apply(rec *weir.Record) {
 			delete(p.triggers, d.Name)
 		case weir.KindPipeline:
 			delete(p.pipelines, d.Name)
+		default:
 		}
 	}
 	for _, d := range rec.Apply.Put {
@@ -404,6 +406,7 @@ func (n *naive) apply(rec *weir.Record) {
 			pipe.def.Name = d.Name
 			p.pipelines[d.Name] = pipe
 			p.pipelines[versionName(d.Name, rec.Apply.Revision)] = pipe
+		default:
 		}
 	}
 	for _, g := range n.groups {

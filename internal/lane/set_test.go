@@ -113,27 +113,37 @@ func TestLimitsHoldForPipelineKeyAndOrigin(t *testing.T) {
 		{
 			"pipeline", limits(2, 0, 0),
 			[]weir.Lane{{Pipeline: "p"}, {Pipeline: "p", Origin: dead}, {Pipeline: "p", Key: "k"}},
-			[]string{"a", "b"}, []string{"c"}, Wait{For: PipelineLimit, Limit: 2},
+			[]string{"a", "b"},
+			[]string{"c"},
+			Wait{For: PipelineLimit, Limit: 2},
 		},
 		{
 			"key", limits(0, 1, 0),
 			[]weir.Lane{{Pipeline: "p", Key: "k"}, {Pipeline: "p", Key: "l"}, {Pipeline: "p", Key: "k", Origin: alive}},
-			[]string{"a", "b"}, []string{"c"}, Wait{For: KeyLimit, Limit: 1},
+			[]string{"a", "b"},
+			[]string{"c"},
+			Wait{For: KeyLimit, Limit: 1},
 		},
 		{
 			"a key is one pipeline's", limits(0, 1, 0),
 			[]weir.Lane{{Pipeline: "p", Key: "k"}, {Pipeline: "q", Key: "k"}, {Pipeline: "p", Key: "k"}},
-			[]string{"a", "b"}, []string{"c"}, Wait{For: KeyLimit, Limit: 1},
+			[]string{"a", "b"},
+			[]string{"c"},
+			Wait{For: KeyLimit, Limit: 1},
 		},
 		{
 			"origin", limits(0, 0, 2),
 			[]weir.Lane{{Pipeline: "p", Origin: alive}, {Pipeline: "q", Origin: alive}, {Pipeline: "r", Origin: alive}},
-			[]string{"a", "b"}, []string{"c"}, Wait{For: OriginLimit, Limit: 2},
+			[]string{"a", "b"},
+			[]string{"c"},
+			Wait{For: OriginLimit, Limit: 2},
 		},
 		{
 			"no origin", limits(0, 0, 1),
 			[]weir.Lane{{Pipeline: "p", Origin: alive}, {Pipeline: "p"}, {Pipeline: "p", Origin: alive}},
-			[]string{"a", "b"}, []string{"c"}, Wait{For: OriginLimit, Limit: 1},
+			[]string{"a", "b"},
+			[]string{"c"},
+			Wait{For: OriginLimit, Limit: 1},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

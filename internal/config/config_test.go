@@ -62,7 +62,7 @@ var others = map[string]string{
 	"WEIR_LIMITS_EVENT_DATA": "2MiB", "WEIR_LIMITS_BODY": "9MiB", "WEIR_LIMITS_BATCH_EVENTS": "10",
 	"WEIR_LIMITS_STEP_TIMEOUT": "1m", "WEIR_LIMITS_RUN_LOG": "1KiB",
 	"WEIR_LIMITS_WORKER_SLOTS": "4", "WEIR_LIMITS_ORIGIN": "5",
-	"WEIR_ADMIN_TOKEN": "weir_0123456789",
+	"WEIR_ADMIN_TOKEN": "weir_0123456789abcdef",
 }
 
 func TestEveryVariableOfTheEnvironmentSetsItsSetting(t *testing.T) {
@@ -139,7 +139,7 @@ limits:
   batch_events: 7
   step_timeout: 1h30m
 admin:
-  token: weir_12345678
+  token: weir_1234567890123456
 `
 
 func TestAFileOverridesDefaultsTheEnvironmentItAndFlagsBoth(t *testing.T) {
@@ -171,7 +171,7 @@ func TestAFileOverridesDefaultsTheEnvironmentItAndFlagsBoth(t *testing.T) {
 	want.Log = Log{Level: "warn", Format: "json"}
 	want.Limits.EventData, want.Limits.Body, want.Limits.BatchEvents = 64*KiB, MiB, 7
 	want.Limits.StepTimeout = weir.Duration(90 * time.Minute)
-	want.Admin.Token = NewSecret("weir_12345678")
+	want.Admin.Token = NewSecret("weir_1234567890123456")
 	if d := diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
@@ -206,7 +206,7 @@ func TestWhatIsWrongIsNamedWithItsPlace(t *testing.T) {
 		{"node", "node: a b\n", `:1:7: node: "a b" is not a name of at most 63 letters, digits, '-', '_' and '.'`},
 		{"level", "log: {level: loud}\n", `:1:14: log.level: "loud" is none of debug, info, warn, error`},
 		{"format", "log: {format: xml}\n", `:1:15: log.format: "xml" is none of text, json`},
-		{"token", "admin: {token: 0123456789abcdef}\n", `:1:16: admin.token: is not weir_ and at least 8 letters, digits, '-', '_' or '.'`},
+		{"token", "admin: {token: 0123456789abcdef}\n", `:1:16: admin.token: is not weir_ and at least 16 letters, digits, '-', '_' or '.'`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -226,7 +226,7 @@ func TestAWrongVariableOrFlagIsNamed(t *testing.T) {
 	for name, want := range map[string]string{
 		"WEIR_LIMITS_ORIGIN": `WEIR_LIMITS_ORIGIN: limits.origin: "many" is not a whole number`,
 		"WEIR_LISTEN":        `WEIR_LISTEN: listen: "many" is not of the form host:port`,
-		"WEIR_ADMIN_TOKEN":   `WEIR_ADMIN_TOKEN: admin.token: is not weir_ and at least 8 letters, digits, '-', '_' or '.'`,
+		"WEIR_ADMIN_TOKEN":   `WEIR_ADMIN_TOKEN: admin.token: is not weir_ and at least 16 letters, digits, '-', '_' or '.'`,
 		"WEIR_CONFIG":        `load configuration: open many: no such file or directory`,
 	} {
 		if _, err := Load("", environment(map[string]string{name: "many"})); err == nil || err.Error() != want {
@@ -260,7 +260,7 @@ func TestSecretsHaveNoFlag(t *testing.T) {
 
 func TestWhatIsPrintedLoadsAgain(t *testing.T) {
 	t.Parallel()
-	want, err := Load(write(t, full), environment(map[string]string{"WEIR_ADMIN_TOKEN": "weir_correct-horse"}))
+	want, err := Load(write(t, full), environment(map[string]string{"WEIR_ADMIN_TOKEN": "weir_correct-horse-battery"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +273,7 @@ func TestWhatIsPrintedLoadsAgain(t *testing.T) {
 	if strings.Contains(out.String(), "horse") || !strings.Contains(out.String(), `token: "***"`) {
 		t.Errorf("printed\n%s", &out)
 	}
-	text := strings.ReplaceAll(out.String(), `"***"`, "weir_correct-horse")
+	text := strings.ReplaceAll(out.String(), `"***"`, "weir_correct-horse-battery")
 	got, err := Load(write(t, text), environment(nil))
 	if err != nil || diff(want, got) != "" {
 		t.Errorf("%v, (-want +got):\n%s", err, diff(want, got))

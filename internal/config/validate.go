@@ -69,7 +69,7 @@ func (c *Config) validateLimits() *weir.Error {
 }
 
 func (c *Config) validateAdmin() *weir.Error {
-	const shortest = 8
+	const shortest = 16
 	if c.Admin.Token.IsZero() {
 		return nil
 	}

@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"weir/client"
+)
+
+func (c *cli) eventsCommand() *cobra.Command {
+	var filter client.EventFilter
+	var from string
+	cmd := &cobra.Command{
+		Use:   "events",
+		Short: "List events, or show one",
+		Long:  "Lists the events that were accepted, newest first.",
+		Example: `  weir events --type order.placed --since 2h
+  weir events --execution 0193a… -o json
+  weir events show evt_…`,
+		Args: exactly(),
+	}
+	page := paging(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cl, err := c.client()
+		if err != nil {
+			return err
+		}
+		if filter.Since, err = since(from, time.Now()); err != nil {
+			return err
+		}
+		events, err := cl.Events(cmd.Context(), filter, *page)
+		if err != nil {
+			return err
+		}
+		return showPage(c, events, "ACCEPTED UID TYPE SUBJECT DATA", func(e client.Event) []string {
+			return []string{e.At.String(), e.UID, e.Type, e.Subject, clip(string(e.Data), 60)}
+		})
+	}
+	f := cmd.Flags()
+	f.StringVar(&filter.Type, "type", "", "of this type")
+	f.StringVar(&filter.Source, "source", "", "of this source")
+	f.StringVar(&filter.Subject, "subject", "", "with this subject")
+	f.StringVar(&filter.ID, "id", "", "with this id")
+	f.StringVar(&filter.Execution, "execution", "", "of this execution")
+	f.StringVar(&from, "since", "", "accepted since: a time, or how long ago, such as 2h")
+	cmd.AddCommand(&cobra.Command{
+		Use:     "show UID",
+		Short:   "Show an event",
+		Example: "  weir events show evt_019a3f…",
+		Args:    exactly("UID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cl, err := c.client()
+			if err != nil {
+				return err
+			}
+			e, err := cl.Event(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return c.show(e, func(w io.Writer) { writeEvent(w, e) })
+		},
+	})
+	return c.reading(c.remote(cmd))
+}
+
+func writeEvent(w io.Writer, e client.Event) {
+	field(w, "uid", e.UID)
+	field(w, "accepted", e.At.String())
+	field(w, "type", e.Type)
+	field(w, "source", e.Source)
+	field(w, "id", e.ID)
+	field(w, "subject", e.Subject)
+	field(w, "time", e.Time.String())
+	field(w, "execution", e.Execution)
+	field(w, "cause", e.Cause.String())
+	for _, x := range e.Extensions {
+		field(w, x.Name, x.Value)
+	}
+	if len(e.Data) > 0 {
+		fmt.Fprintf(w, "\n%s\n", e.Data)
+	}
+}
+
+func (c *cli) refusalsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "refusals",
+		Short:   "List what was turned away",
+		Long:    "Lists what was turned away at the door, or may not act, newest first, and why.",
+		Example: "  weir refusals --limit 10",
+		Args:    exactly(),
+	}
+	page := paging(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cl, err := c.client()
+		if err != nil {
+			return err
+		}
+		refusals, err := cl.Refusals(cmd.Context(), *page)
+		if err != nil {
+			return err
+		}
+		return showPage(c, refusals, "AT DOOR CODE FIELD REASON TYPE ID", func(r client.Refusal) []string {
+			return []string{r.At.String(), r.Door, string(r.Code), r.Field, clip(r.Reason, 80), r.Type, r.ID}
+		})
+	}
+	return c.reading(c.remote(cmd))
+}

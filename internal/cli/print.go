@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"weir"
+	"weir/client"
+)
+
+// show prints a value: as JSON where that is asked for, else as text does.
+func (c *cli) show(v any, text func(w io.Writer)) error {
+	if c.output != "json" {
+		text(c.Out)
+		return nil
+	}
+	enc := json.NewEncoder(c.Out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// table prints rows below their heads, in columns. What could move the cursor
+// of a terminal is shown as it would be in a Go string.
+func table(w io.Writer, head string, rows [][]string) {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(t, strings.ReplaceAll(head, " ", "\t"))
+	for _, row := range rows {
+		for i := range row {
+			row[i] = printable(row[i])
+		}
+		fmt.Fprintln(t, strings.Join(row, "\t"))
+	}
+	_ = t.Flush()
+}
+
+// printable returns s on one line and without control characters.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// clip returns at most n runes of s, saying that it was cut.
+func clip(s string, n int) string {
+	runes := []rune(s)
+	if len(runes) <= n {
+		return s
+	}
+	return string(runes[:n-1]) + "…"
+}
+
+// showPage prints a list as a table, and how to go on.
+func showPage[T any](c *cli, page client.Page[T], head string, row func(T) []string) error {
+	return c.show(page, func(w io.Writer) {
+		if len(page.Items) == 0 {
+			fmt.Fprintln(w, "nothing found")
+			return
+		}
+		rows := make([][]string, len(page.Items))
+		for i, item := range page.Items {
+			rows[i] = row(item)
+		}
+		table(w, head, rows)
+		if page.Next != "" {
+			fmt.Fprintf(w, "more: --after %s\n", page.Next)
+		}
+	})
+}
+
+// paging adds the flags of a list.
+func paging(cmd *cobra.Command) *client.Paging {
+	p := &client.Paging{}
+	cmd.Flags().IntVar(&p.Limit, "limit", 50, "how many at most; 1,000 is the most")
+	cmd.Flags().StringVar(&p.After, "after", "", "go on where a list said more")
+	return p
+}
+
+// since reads "2h", "3d" or an RFC 3339 time; "" is none.
+func since(text string, now time.Time) (weir.Time, error) {
+	if text == "" {
+		return 0, nil
+	}
+	if d, err := weir.ParseDuration(text); err == nil {
+		return weir.TimeOf(now.Add(-d.Std())), nil
+	}
+	t, err := weir.ParseTime(text)
+	if err != nil {
+		return 0, weir.E("", weir.Invalid, "%q is neither a time such as 2026-01-31T09:30:00Z nor how long ago, such as 2h", text).WithField("--since")
+	}
+	return t, nil
+}
+
+// field prints a labelled line, unless the value is empty.
+func field(w io.Writer, label, value string) {
+	if value != "" {
+		fmt.Fprintf(w, "%-12s%s\n", label, printable(value))
+	}
+}

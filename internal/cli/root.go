@@ -1,0 +1,155 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"weir"
+	"weir/client"
+	"weir/internal/config"
+)
+
+// Programs are what the commands run that are no calls of an API.
+type Programs struct {
+	Serve   func(ctx context.Context, cfg config.Config, out io.Writer) error
+	Demo    func(ctx context.Context, o DemoOptions) error
+	Version string
+}
+
+// DemoOptions say how the demo runs.
+type DemoOptions struct {
+	Once bool
+	JSON bool
+	File []byte // project file in place of the example; nil: the example
+	Out  io.Writer
+}
+
+// Streams are where a command reads and writes, and its environment.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Env      func(string) string
+}
+
+// cli is one invocation.
+type cli struct {
+	Programs
+	Streams
+	url, token, project string
+	output              string // "" or "json"
+}
+
+const long = `Weir holds streams of events until they mean something, then acts.
+
+Start with:
+  weir demo                      the main job on real input, to watch
+  weir serve --data ./data       a server; prints an admin token, once
+
+Commands that talk to a server take it from --url, --token and --project, or
+from WEIR_URL, WEIR_TOKEN and WEIR_PROJECT. Reading commands print a table, or
+with -o json what the API answered.
+
+Exit status: 0 done, 1 internal error, 2 wrong input or usage, 3 not allowed,
+4 not found, 5 conflict, 6 not now (limited, behind, unavailable, disk full).`
+
+// Run runs one command line and returns its exit status.
+func Run(ctx context.Context, args []string, p Programs, s Streams) int {
+	root := New(p, s)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(s.Err, "weir: "+errorText(err))
+	return exitStatus(err)
+}
+
+// New returns the root command.
+func New(p Programs, s Streams) *cobra.Command {
+	c := &cli{Programs: p, Streams: s}
+	root := &cobra.Command{
+		Use:           "weir",
+		Short:         "Self-hosted event engine",
+		Long:          long,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetIn(s.In)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return weir.E("", weir.Invalid, "%w; %s --help tells more", err, cmd.CommandPath())
+	})
+	root.AddCommand(
+		c.demoCommand(), c.serveCommand(), c.configCommand(), c.versionCommand(),
+		c.applyCommand(), c.publishCommand(), c.eventsCommand(), c.groupsCommand(), c.runsCommand(), c.refusalsCommand(),
+		c.definitionsCommand(weir.KindTrigger), c.definitionsCommand(weir.KindPipeline), c.definitionsCommand(weir.KindSource),
+		c.secretCommand(),
+	)
+	return root
+}
+
+// remote makes cmd one that talks to a server.
+func (c *cli) remote(cmd *cobra.Command) *cobra.Command {
+	f := cmd.PersistentFlags()
+	f.StringVar(&c.url, "url", "", "the server (WEIR_URL; http://127.0.0.1:9347)")
+	f.StringVar(&c.token, "token", "", "the token (WEIR_TOKEN)")
+	f.StringVar(&c.project, "project", "", "the project (WEIR_PROJECT; the token's)")
+	return cmd
+}
+
+// reading makes cmd one that prints what it read.
+func (c *cli) reading(cmd *cobra.Command) *cobra.Command {
+	cmd.PersistentFlags().StringVarP(&c.output, "output", "o", "", "json: what the API answered")
+	return cmd
+}
+
+// client returns the client that flags and environment name.
+func (c *cli) client() (*client.Client, error) {
+	if c.output != "" && c.output != "json" {
+		return nil, weir.E("", weir.Invalid, "%q is no form of output: use json", c.output).WithField("--output")
+	}
+	first := func(values ...string) string {
+		for _, v := range values {
+			if v != "" {
+				return v
+			}
+		}
+		return ""
+	}
+	token := first(c.token, c.Env("WEIR_TOKEN"))
+	if token == "" {
+		return nil, weir.E("", weir.Unauthenticated, "no token: set WEIR_TOKEN or give --token (weir serve prints one at its first start)")
+	}
+	return &client.Client{
+		URL:     first(c.url, c.Env("WEIR_URL"), "http://127.0.0.1:9347"),
+		Token:   token,
+		Project: first(c.project, c.Env("WEIR_PROJECT")),
+	}, nil
+}
+
+// group is a command that only has others below it.
+func group(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		return weir.E("", weir.Invalid, "unknown command %q for %s; %s --help lists them", args[0], cmd.CommandPath(), cmd.CommandPath())
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	return cmd
+}
+
+// exactly wants so many arguments, and says which.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == len(names) {
+			return nil
+		}
+		return weir.E("", weir.Invalid, "%d arguments, and it takes %d: %s", len(args), len(names), cmd.UseLine())
+	}
+}

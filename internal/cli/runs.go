@@ -1,0 +1,178 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"weir"
+	"weir/client"
+)
+
+func (c *cli) runsCommand() *cobra.Command {
+	var filter client.RunFilter
+	var from string
+	cmd := &cobra.Command{
+		Use:   "runs",
+		Short: "List runs, show one, or order what it does next",
+		Long: `Lists runs: first those that have not ended and the dead ones, newest first, then those
+that have ended, last ended first.`,
+		Example: `  weir runs --state dead
+  weir runs --trigger late-orders --since 1d
+  weir runs show run_…
+  weir runs redrive run_… run_…`,
+		Args: exactly(),
+	}
+	page := paging(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cl, err := c.client()
+		if err != nil {
+			return err
+		}
+		if filter.Since, err = since(from, time.Now()); err != nil {
+			return err
+		}
+		runs, err := cl.Runs(cmd.Context(), filter, *page)
+		if err != nil {
+			return err
+		}
+		return showPage(c, runs, "RUN STATE PIPELINE TRIGGER REASON EVENTS TRIES MADE ERROR", func(r client.Run) []string {
+			return []string{
+				r.ID, r.State, r.Pipeline, r.Trigger, r.Reason, strconv.Itoa(r.Count), strconv.Itoa(r.Tries), r.Made.String(), clip(r.Error, 60),
+			}
+		})
+	}
+	f := cmd.Flags()
+	f.StringVar(&filter.State, "state", "", "pending, running, waiting, succeeded, dead or cancelled")
+	f.StringVar(&filter.Pipeline, "pipeline", "", "of this pipeline")
+	f.StringVar(&filter.Trigger, "trigger", "", "made by this trigger")
+	f.StringVar(&filter.Execution, "execution", "", "of this execution")
+	f.StringVar(&from, "since", "", "made since: a time, or how long ago, such as 2h")
+	cmd.AddCommand(c.runShow())
+	for _, order := range []struct {
+		verb, short string
+		call        func(*client.Client, context.Context, string) (client.Ordered, error)
+	}{
+		{"retry", "Try pending runs now, their tries as they are", (*client.Client).Retry},
+		{"redrive", "Make dead runs pending again, their tries starting anew", (*client.Client).Redrive},
+		{"cancel", "End runs that have not ended", (*client.Client).Cancel},
+		{"purge", "Remove dead runs", (*client.Client).Purge},
+	} {
+		cmd.AddCommand(&cobra.Command{
+			Use:     order.verb + " RUN...",
+			Short:   order.short,
+			Example: "  weir runs " + order.verb + " run_019a3f…",
+			Args:    atLeastOne("RUN"),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				return c.order(cmd.Context(), args, order.verb, order.call)
+			},
+		})
+	}
+	return c.reading(c.remote(cmd))
+}
+
+func atLeastOne(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return nil
+		}
+		return weir.E("", weir.Invalid, "name at least one %s: %s", name, cmd.UseLine())
+	}
+}
+
+// order orders each run and tells of each; the first that cannot be ordered ends
+// it.
+func (c *cli) order(ctx context.Context, ids []string, verb string, call func(*client.Client, context.Context, string) (client.Ordered, error)) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		ordered, err := call(cl, ctx, id)
+		if err != nil {
+			return err
+		}
+		err = c.show(ordered, func(w io.Writer) { fmt.Fprintf(w, "%s: %s ordered, at place %d\n", ordered.Run, verb, ordered.Seq) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *cli) runShow() *cobra.Command {
+	return &cobra.Command{
+		Use:     "show RUN",
+		Short:   "Show a run with its attempts, steps and log",
+		Example: "  weir runs show run_019a3f…",
+		Args:    exactly("RUN"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cl, err := c.client()
+			if err != nil {
+				return err
+			}
+			run, err := cl.Run(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return c.show(run, func(w io.Writer) { writeRun(w, run) })
+		},
+	}
+}
+
+func writeRun(w io.Writer, r client.Run) {
+	field(w, "run", r.ID)
+	field(w, "state", r.State)
+	field(w, "pipeline", r.Pipeline)
+	field(w, "trigger", r.Trigger)
+	field(w, "reason", r.Reason)
+	field(w, "key", string(r.Key))
+	field(w, "group", r.Group)
+	field(w, "made", r.Made.String())
+	field(w, "due", r.Due.String())
+	field(w, "ended", r.Ended.String())
+	field(w, "tries", strconv.Itoa(r.Tries))
+	field(w, "executions", strings.Join(r.Executions, " "))
+	field(w, "error", r.Error)
+	fmt.Fprintf(w, "\n%d events\n", r.Count)
+	for _, uid := range r.Events {
+		fmt.Fprintln(w, "  "+uid)
+	}
+	for _, a := range r.Attempts {
+		writeAttempt(w, a)
+	}
+}
+
+func writeAttempt(w io.Writer, a client.Attempt) {
+	fmt.Fprintf(w, "\n%s  %s", a.At, a.Outcome)
+	if a.Try > 0 {
+		fmt.Fprintf(w, "  try %d, took %s", a.Try, a.Took)
+	}
+	if a.After > 0 {
+		fmt.Fprintf(w, ", next after %s", a.After)
+	}
+	if a.By != "" {
+		fmt.Fprintf(w, "  by %s", printable(a.By))
+	}
+	fmt.Fprintln(w)
+	if a.Error != "" {
+		fmt.Fprintln(w, "  "+printable(a.Error))
+	}
+	for _, s := range a.Steps {
+		mark := "ok"
+		if s.Error != "" {
+			mark = "failed: " + s.Error
+		}
+		fmt.Fprintf(w, "  step %d %s  %s  %s  %s\n", s.Index, s.Kind, printable(s.Detail), s.Took, printable(mark))
+	}
+	for _, line := range strings.Split(strings.TrimRight(a.Log, "\n"), "\n") {
+		if line != "" {
+			fmt.Fprintln(w, "  | "+printable(line))
+		}
+	}
+}

@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"weir"
+	"weir/client"
+)
+
+func (c *cli) secretCommand() *cobra.Command {
+	cmd := group(&cobra.Command{
+		Use:   "secret",
+		Short: "Set, list or delete secrets",
+		Long: `Secrets are values that project files name as ${secret.NAME}. They are kept sealed, and
+nothing shows a value again.`,
+	})
+	var file string
+	set := &cobra.Command{
+		Use:   "set NAME",
+		Short: "Set or replace a secret",
+		Long: `Sets a secret to what --value-file or standard input holds, less one newline at its end. On
+a terminal it asks, without showing what is typed. A value is never taken from the command
+line, where others could see it.`,
+		Example: `  weir secret set github
+  pass show github | weir secret set github
+  weir secret set key --value-file key.pem`,
+		Args: exactly("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cl, err := c.client()
+			if err != nil {
+				return err
+			}
+			value, err := c.value(args[0], file)
+			if err != nil {
+				return err
+			}
+			if err := cl.SetSecret(cmd.Context(), args[0], value); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.Out, "secret %s is set\n", args[0])
+			return nil
+		},
+	}
+	set.Flags().StringVar(&file, "value-file", "", "read the value from this file")
+	list := &cobra.Command{
+		Use:     "list",
+		Short:   "List the names of secrets",
+		Example: "  weir secret list -o json",
+		Args:    exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cl, err := c.client()
+			if err != nil {
+				return err
+			}
+			page, err := cl.Secrets(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return showPage(c, page, "NAME", func(s client.Secret) []string { return []string{s.Name} })
+		},
+	}
+	remove := &cobra.Command{
+		Use:     "delete NAME",
+		Short:   "Delete a secret",
+		Example: "  weir secret delete github",
+		Args:    exactly("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cl, err := c.client()
+			if err != nil {
+				return err
+			}
+			if err := cl.DeleteSecret(cmd.Context(), args[0]); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.Out, "secret %s is deleted\n", args[0])
+			return nil
+		},
+	}
+	cmd.AddCommand(set, list, remove)
+	return c.reading(c.remote(cmd))
+}
+
+// value reads a secret's value from a file, the terminal or standard input.
+func (c *cli) value(name, file string) (string, error) {
+	if file != "" {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return "", weir.E("", weir.Invalid, "%w", err).WithField("--value-file")
+		}
+		return strings.TrimSuffix(string(b), "\n"), nil
+	}
+	if in, ok := c.In.(*os.File); ok && term.IsTerminal(int(in.Fd())) {
+		fmt.Fprintf(c.Err, "value of %s: ", name)
+		b, err := term.ReadPassword(int(in.Fd()))
+		fmt.Fprintln(c.Err)
+		return string(b), err
+	}
+	b, err := io.ReadAll(io.LimitReader(c.In, 1<<20))
+	if err != nil {
+		return "", weir.E("", weir.Invalid, "read the value: %w", err)
+	}
+	return strings.TrimSuffix(string(b), "\n"), nil
+}

@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"weir"
+	"weir/internal/config"
+)
+
+func (c *cli) serveCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a server",
+		Long: `Runs a server on the directory --data, which it makes at its first start, until it
+is told to stop: it then takes no more requests, lets what is under way end, and
+writes what it has.
+
+The first start makes an admin token and prints it once, or takes the one in
+WEIR_ADMIN_TOKEN. Every setting can also stand in a YAML file (--config) or in the
+environment; weir config print shows them all.
+
+Steps may call public addresses only; --allow-destination allows others.`,
+		Example: `  weir serve --data ./data
+  weir serve --data /var/lib/weir --listen 0.0.0.0:9347 --allow-destination 10.0.0.0/8`,
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := c.load(cmd, file)
+			if err != nil {
+				return err
+			}
+			return c.Serve(cmd.Context(), cfg, c.Out)
+		},
+	}
+	bind(cmd, &file)
+	return cmd
+}
+
+func (c *cli) configCommand() *cobra.Command {
+	cmd := group(&cobra.Command{
+		Use:   "config",
+		Short: "Show or check the server's configuration",
+		Long:  "Shows or checks the configuration that weir serve would run with, from the same file, environment and flags.",
+	})
+	var printFile, checkFile string
+	show := &cobra.Command{
+		Use:     "print",
+		Short:   "Print all settings as YAML, secrets masked",
+		Example: "  WEIR_LISTEN=0.0.0.0:80 weir config print",
+		Args:    exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := c.load(cmd, printFile)
+			if err != nil {
+				return err
+			}
+			return cfg.Print(c.Out)
+		},
+	}
+	check := &cobra.Command{
+		Use:     "check",
+		Short:   "Say what is wrong with the configuration, or nothing",
+		Example: "  weir config check --config /etc/weir.yaml",
+		Args:    exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := c.load(cmd, checkFile)
+			return err
+		},
+	}
+	bind(show, &printFile)
+	bind(check, &checkFile)
+	cmd.AddCommand(show, check)
+	return cmd
+}
+
+// bind adds the flags of the server's configuration.
+func bind(cmd *cobra.Command, file *string) {
+	defaults := config.Default()
+	defaults.Flags(cmd.Flags())
+	cmd.Flags().StringVar(file, "config", "", "YAML file with settings (WEIR_CONFIG)")
+}
+
+func (c *cli) load(cmd *cobra.Command, file string) (config.Config, error) {
+	cfg, err := config.Load(file, c.Env)
+	if err != nil {
+		return cfg, err
+	}
+	return cfg, cfg.Override(cmd.Flags())
+}
+
+func (c *cli) demoCommand() *cobra.Command {
+	var once bool
+	var file, output string
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Run the main job on real input, to watch",
+		Long: `Starts a real server in a temporary directory on loopback, applies the project in
+examples/github, delivers real GitHub webhooks to it with valid signatures, and
+shows what came of them, read back through the API. The server stays up until
+Ctrl-C; with --once it ends, and the exit status is 0 only if all was seen.`,
+		Example: `  weir demo
+  weir demo --once -o json
+  weir demo --once --file my-weir.yaml`,
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o := DemoOptions{Once: once, JSON: output == "json", Out: c.Out}
+			if output != "" && output != "json" {
+				return weir.E("", weir.Invalid, "%q is no form of output: use json", output).WithField("--output")
+			}
+			if file != "" {
+				text, err := os.ReadFile(file)
+				if err != nil {
+					return weir.E("", weir.Invalid, "%w", err).WithField("--file")
+				}
+				o.File = text
+			}
+			return c.Demo(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().BoolVar(&once, "once", false, "end when all was seen")
+	cmd.Flags().StringVar(&file, "file", "", "project file in place of the example's")
+	cmd.Flags().StringVarP(&output, "output", "o", "", "json: the report with all ids")
+	return cmd
+}
+
+func (c *cli) versionCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version of this program",
+		Example: "  weir version -o json",
+		Args:    exactly(),
+		RunE: func(*cobra.Command, []string) error {
+			return c.show(map[string]string{"version": c.Version}, func(w io.Writer) {
+				_, _ = io.WriteString(w, c.Version+"\n")
+			})
+		},
+	}
+	return c.reading(cmd)
+}

@@ -195,6 +195,7 @@ func (l *load) end(ctx context.Context, t *testing.T) {
 		t.Fatal(err)
 	}
 	l.server.settle(ctx, t)
+	l.server.HTTP.CloseIdleConnections() // a server waits some seconds for one that was never used
 	l.server.process.stop(t)
 	if r := l.server.start(t).caughtUp(t); r.Records != 0 || r.Lost != 0 || r.Due != 0 {
 		t.Errorf("after a clean stop: %v", r)

@@ -8,6 +8,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -34,7 +35,7 @@ type row struct {
 // benchmark is one case; it returns one or more rows.
 type benchmark struct {
 	name string
-	run  func(scale int) ([]row, error)
+	run  func(ctx context.Context, scale int) ([]row, error)
 }
 
 func main() {
@@ -61,7 +62,7 @@ func main() {
 			continue
 		}
 		fmt.Fprintln(os.Stderr, "running", b.name)
-		got, err := b.run(*scale)
+		got, err := b.run(context.Background(), *scale)
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "%s: %v\n", b.name, err)
 			failed = true
@@ -76,7 +77,16 @@ func main() {
 
 func benchmarks() []benchmark {
 	return []benchmark{
-		{"whole", wholeCases},
+		{"journal", journalCases},
+		{"ingest-batches", ingestBatches},
+		{"ingest-singles", ingestSingles},
+		{"whole-process", wholeInProcess},
+		{"whole-http", wholeOverHTTP},
+		{"triggers", manyTriggers},
+		{"groups", largeGroups},
+		{"delivery", delivery},
+		{"burst", burst},
+		{"reading", reading},
 	}
 }
 

@@ -90,7 +90,7 @@ func (d *Destinations) Deliver(ctx context.Context, s *Server, n, rate int) (Del
 		if err != nil {
 			return Delivery{}, err
 		}
-		defer c.Close()
+		defer func() { _ = c.Close() }()
 		senders.Go(func() {
 			for i := range work {
 				id := fmt.Sprintf("%s-%d", name, i)

@@ -92,7 +92,7 @@ func Send(ctx context.Context, target string, conns int, requests [][]byte) (wei
 				cancel(err)
 				return
 			}
-			defer c.Close()
+			defer func() { _ = c.Close() }()
 			for i := next.Add(1) - 1; i < int64(len(requests)) && ctx.Err() == nil; i = next.Add(1) - 1 {
 				status, seq, err := c.Do(requests[i])
 				if err == nil && status != http.StatusAccepted {

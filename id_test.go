@@ -89,7 +89,8 @@ func TestIdentitiesKeepTheirPartsApart(t *testing.T) {
 	for i, r := range []*weir.Record{
 		event(1, "/a", "b"), event(1, "/ab", ""), event(1, "/", "ab"), event(2, "/a", "b"),
 		change(1, 1), change(1, 2), change(2, 1),
-		{Project: 1, Apply: &weir.Apply{Revision: 1}}, {Project: 1, Apply: &weir.Apply{Revision: 2}},
+		{Project: 1, Apply: &weir.Apply{Revision: 1}},
+		{Project: 1, Apply: &weir.Apply{Revision: 2}},
 		{Project: 2, Apply: &weir.Apply{Revision: 1}},
 		{Project: 1, Start: &weir.Start{Application: "a", Key: "k", Generation: 1}},
 		{Project: 1, Start: &weir.Start{Application: "a", Key: "k", Generation: 2}},

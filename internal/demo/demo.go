@@ -25,6 +25,9 @@ type Options struct {
 	JSON        bool   // print the report as JSON, and no progress
 	ProjectFile []byte // nil: weir.yaml of examples/github
 	Out         io.Writer
+
+	// Looked, where set, is called with what was seen before the server stops.
+	Looked func(context.Context, *Report, *client.Client) error
 }
 
 // exampleReceiver is what the project file writes where the demo's receiver is
@@ -111,6 +114,11 @@ func (d *demo) show(ctx context.Context) error {
 	report, err := d.observe(ctx)
 	if err != nil {
 		return fmt.Errorf("look back: %w", err)
+	}
+	if d.Looked != nil {
+		if err := d.Looked(ctx, report, d.client); err != nil {
+			return err
+		}
 	}
 	return d.print(report)
 }

@@ -55,9 +55,16 @@ func (c *Client) Definitions(ctx context.Context, kind weir.DefinitionKind) (Pag
 	return get[Page[weir.Definition]](ctx, c, "/v1/"+string(kind)+"s", nil)
 }
 
+// DefinitionInForce is a definition shown alone: a trigger with what it did with events
+// since it was first applied ("matched", "fired", "missing data.x", ...).
+type DefinitionInForce struct {
+	weir.Definition
+	Counters weir.TriggerCounters `json:"counters,omitempty" doc:"Of a trigger: how many events, by what became of them."`
+}
+
 // Definition returns one definition that is in force.
-func (c *Client) Definition(ctx context.Context, kind weir.DefinitionKind, name string) (weir.Definition, error) {
-	return get[weir.Definition](ctx, c, "/v1/"+string(kind)+"s/"+url.PathEscape(name), nil)
+func (c *Client) Definition(ctx context.Context, kind weir.DefinitionKind, name string) (DefinitionInForce, error) {
+	return get[DefinitionInForce](ctx, c, "/v1/"+string(kind)+"s/"+url.PathEscape(name), nil)
 }
 
 // Secret names a secret; nothing shows its value.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -167,6 +168,9 @@ func (s *server) post(path, contentType, body string, header ...string) (status 
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	if seq, err := strconv.ParseUint(resp.Header.Get(client.HeaderSeq), 10, 64); err == nil {
+		s.See(weir.Seq(seq))
 	}
 	return resp.StatusCode, string(b)
 }

@@ -47,18 +47,29 @@ func (a *API) registerKind(kind weir.DefinitionKind) {
 	register(a, operation{
 		id: "get-" + string(kind), method: http.MethodGet, path: "/v1/" + string(kind) + "s/{name}", role: auth.Viewer,
 		summary: "Show the " + string(kind) + " in force",
-	}, func(ctx context.Context, in *NamePath) (*answer[weir.Definition], error) {
+	}, func(ctx context.Context, in *NamePath) (*answer[client.DefinitionInForce], error) {
 		all, _, err := a.State.Definitions(ctx, callerOf(ctx).project)
 		if err != nil {
 			return nil, err
 		}
 		for _, d := range all {
 			if d.Kind == kind && d.Name == in.Name {
-				return answered(d, nil)
+				return answered(a.counted(ctx, d))
 			}
 		}
 		return nil, weir.E("", weir.NotFound, "there is no %s %q", kind, in.Name)
 	})
+}
+
+// counted adds a trigger's counters.
+func (a *API) counted(ctx context.Context, d weir.Definition) (client.DefinitionInForce, error) {
+	shown := client.DefinitionInForce{Definition: d}
+	if d.Kind != weir.KindTrigger {
+		return shown, nil
+	}
+	all, err := a.State.Counters(ctx, callerOf(ctx).project)
+	shown.Counters = all[d.Name]
+	return shown, err
 }
 
 // pageOf returns the definitions of a kind behind a name; they are sorted.

@@ -39,6 +39,8 @@ type State interface {
 	ProjectByName(ctx context.Context, name string) (weir.Project, error) // NotFound where there is none
 	// Definitions returns what is in force, and the project's revision.
 	Definitions(ctx context.Context, project weir.ProjectID) ([]weir.Definition, uint64, error)
+	// Counters returns what each trigger did with events.
+	Counters(ctx context.Context, project weir.ProjectID) (map[string]weir.TriggerCounters, error)
 	// ListRefusals returns those with numbers below before, newest first; 0 is all.
 	ListRefusals(ctx context.Context, project weir.ProjectID, before int64, limit int) ([]weir.Refusal, error)
 }

@@ -84,6 +84,10 @@ func (w *world) AddRefusals(_ context.Context, all []weir.Refusal) error {
 	return nil
 }
 
+func (w *world) Counters(context.Context, weir.ProjectID) (map[string]weir.TriggerCounters, error) {
+	return map[string]weir.TriggerCounters{"ship": {"matched": 3}}, nil
+}
+
 func (w *world) ListRefusals(_ context.Context, project weir.ProjectID, before int64, limit int) ([]weir.Refusal, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

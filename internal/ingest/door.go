@@ -114,8 +114,19 @@ func (d *Door) publish(ctx context.Context, entry Entry, in Decoded) ([]Accepted
 		accepted[i] = Accepted{
 			ID: in.Events[i].ID, UID: weir.Place(item.At, d.shard, item.Seq), Seq: item.Seq, Duplicate: item.Repeated,
 		}
+		if e := in.Events[i]; e.Hops > weir.MaxHops && !item.Repeated {
+			d.Refuse(Entry{entry.Project, foldDoor}, e, tooManyHops(e.Hops))
+		}
 	}
 	return accepted, nil
+}
+
+// foldDoor is the door of what was kept and may not act.
+const foldDoor = "fold"
+
+func tooManyHops(hops int) error {
+	return weir.E("", weir.Invalid, "%d runs stand between the event and the outside, and %d are the most: it is kept and matches nothing",
+		hops, weir.MaxHops).WithField("hops")
 }
 
 // check holds an event to the rules, and gives it an execution where it has

@@ -260,3 +260,14 @@ func asError(t testing.TB, err error) *weir.Error {
 	}
 	return e
 }
+
+// holding starts a receiver that answers when hold is closed.
+func holding(t testing.TB, hold chan struct{}) *receiver {
+	t.Helper()
+	return receive(t, func(_ http.ResponseWriter, r *http.Request, _ int) {
+		select {
+		case <-hold:
+		case <-r.Context().Done():
+		}
+	})
+}

@@ -148,15 +148,25 @@ func (s *server) events() []client.Event {
 	return page.Items
 }
 
+// get returns the answer to a GET.
+func (s *server) get(path string) (status int, answer string) {
+	s.t.Helper()
+	return s.do(http.MethodGet, path, "")
+}
+
 // post sends a body as it is and returns the answer.
 func (s *server) post(path, contentType, body string, header ...string) (status int, answer string) {
 	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.URL+path, strings.NewReader(body))
+	return s.do(http.MethodPost, path, body, append([]string{"Content-Type", contentType}, header...)...)
+}
+
+func (s *server) do(method, path, body string, header ...string) (status int, answer string) {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), method, s.URL+path, strings.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("Content-Type", contentType)
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}

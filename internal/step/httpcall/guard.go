@@ -77,7 +77,7 @@ func (g Guard) Check(addr netip.Addr) error {
 	}
 	for _, p := range forbidden {
 		if p.Contains(judged) || !judged.IsValid() {
-			return weir.E("", weir.Forbidden, "%s is a forbidden address: it is not public, and the server's configuration does not allow it", addr)
+			return weir.E("", weir.Forbidden, "%s is a forbidden address: it is not public, and the server was not started with an --allow-destination that has it", addr)
 		}
 	}
 	return nil

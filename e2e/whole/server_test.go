@@ -281,3 +281,15 @@ func holding(t testing.TB, hold chan struct{}) *receiver {
 		}
 	})
 }
+
+// openOnly opens a server in a directory and closes it again.
+func openOnly(t testing.TB, dir string) error {
+	t.Helper()
+	cfg := config.Default()
+	cfg.Data, cfg.Listen = dir, "127.0.0.1:0"
+	a, err := app.Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	return a.Close()
+}

@@ -115,7 +115,9 @@ func New(o Options) *Dispatcher {
 // moved its cursor.
 func (d *Dispatcher) Run(ctx context.Context, workers Workers) error {
 	d.workers = workers
-	if err := d.start(ctx); err != nil {
+	if err := d.start(ctx); ctx.Err() != nil {
+		return nil // nothing was begun
+	} else if err != nil {
 		return fmt.Errorf("start dispatch: %w", err)
 	}
 	ctx, stop := context.WithCancel(ctx)

@@ -123,7 +123,10 @@ func (d *Dispatcher) ended(f weir.Finish, now weir.Time) {
 	d.runningMu.Unlock()
 	delete(d.careful, f.Run)
 	d.lanes.Finish(f.Run, f.Verdict, now)
-	if run, _ := d.fold.Run(f.Run); r.changed && run != nil {
+	if !r.changed {
+		return
+	}
+	if run, _ := d.fold.Run(f.Run); run != nil {
 		d.place(f.Run, run)
 	}
 }

@@ -75,14 +75,23 @@ func (f *Fold) change(rec *weir.Record) {
 	if r == nil || r.run.Project != rec.Project || c.Kind == weir.Stale || c.N != r.run.N+1 {
 		return
 	}
-	run := r.run
+	switch c.Kind {
+	case weir.Succeeded, weir.Cancelled, weir.Purged:
+		f.endRun(r)
+	default:
+		f.changeRun(r.run, rec)
+	}
+	f.touch(r, c.Kind)
+}
+
+// changeRun makes of a run what a change that does not end it says.
+func (f *Fold) changeRun(run *weir.Run, rec *weir.Record) {
+	c := rec.Change
 	run.N = c.N
 	if c.Attempt != nil {
 		run.Done = mergeDone(run.Done, c.Attempt.Steps)
 	}
 	switch c.Kind {
-	case weir.Succeeded, weir.Cancelled, weir.Purged:
-		f.endRun(r)
 	case weir.Died:
 		run.State, run.Ended, run.Error = weir.RunDead, rec.At, c.Error
 		run.Tries++
@@ -95,12 +104,14 @@ func (f *Fold) change(rec *weir.Record) {
 		run.Due = rec.At
 	case weir.Redriven:
 		run.State, run.Due, run.Ended, run.Tries = weir.RunPending, rec.At, 0, 0
-	case weir.Stale:
+	case weir.Succeeded, weir.Cancelled, weir.Purged, weir.Stale: // not here
 	}
-	if p := f.scope(run.Project).pipelineAt(run.Pipeline, run.Firing.PipeRev); p != nil && len(run.Done) > 0 {
+	if len(run.Done) == 0 {
+		return
+	}
+	if p := f.scope(run.Project).pipelineAt(run.Pipeline, run.Firing.PipeRev); p != nil {
 		run.Lane.Origin = pipeline.Origin(p.def, run.Done)
 	}
-	f.touch(r, c.Kind)
 }
 
 func (f *Fold) endRun(r *liveRun) {

@@ -81,8 +81,10 @@ func (s *Set) Add(id weir.RunID, name weir.Lane, due weir.Time) {
 			s.requeue(l)
 			return
 		}
+		s.Remove(id)
+	} else {
+		s.stop(id)
 	}
-	s.Remove(id)
 	l := s.lane(name)
 	i := s.slots.put(slot{id: id, lane: l.num})
 	s.waiting[id] = i
@@ -99,6 +101,11 @@ func (s *Set) Remove(id weir.RunID) {
 		s.unwait(s.lanes.items[s.slots.items[i].lane], int(s.slots.items[i].pos))
 		return
 	}
+	s.stop(id)
+}
+
+// stop forgets a run that is running; of another it knows nothing.
+func (s *Set) stop(id weir.RunID) {
 	r, ok := s.running[id]
 	if !ok {
 		return

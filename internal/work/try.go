@@ -60,6 +60,9 @@ func (l *Loop) attempt(ctx context.Context, t *try) (end ending) {
 	if prog.err != nil {
 		return t.died(prog.err.Error())
 	}
+	if len(prog.steps) == 0 {
+		return ending{kind: weir.Succeeded}
+	}
 	if err := l.load(ctx, t); err != nil {
 		return l.failed(ctx, t, step.Outcome{}, fmt.Errorf("load the batch: %w", err))
 	}

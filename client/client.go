@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -122,7 +123,7 @@ func (c *Client) try(ctx context.Context, r *request) (body []byte, wait time.Du
 	}
 	resp, err := c.http().Do(req)
 	if err != nil {
-		return nil, 0, weir.E(r.op(), weir.Unavailable, "%w", err)
+		return nil, 0, weir.E(r.op(), weir.Unavailable, "no answer from %s: %w; is the server running, and is that its address?", c.URL, cause(err))
 	}
 	defer resp.Body.Close()
 	body, err = io.ReadAll(io.LimitReader(resp.Body, maxResponse))
@@ -136,6 +137,15 @@ func (c *Client) try(ctx context.Context, r *request) (body []byte, wait time.Du
 		return body, 0, nil
 	}
 	return nil, pause(resp), failure(r.op(), resp.StatusCode, body)
+}
+
+// cause takes the method and URL off an error of net/http: they are told
+// already.
+func cause(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	return err
 }
 
 // pause returns how long to wait before the next try, at least a little, or 0

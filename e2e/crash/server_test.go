@@ -47,7 +47,7 @@ func serve() int {
 	}()
 	cfg, err := config.Load("", os.Getenv)
 	if err == nil {
-		err = app.Serve(ctx, cfg, os.Stdout)
+		err = app.Serve(ctx, cfg, os.Stdout, os.Stdout)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "weir:", err)

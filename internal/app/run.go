@@ -17,9 +17,9 @@ const (
 )
 
 // Serve opens a server, tells out where it is and, once, the admin's token, and
-// runs it until ctx ends.
-func Serve(ctx context.Context, cfg config.Config, out io.Writer) error {
-	log, err := obs.NewLogger(out, cfg.Log.Level, cfg.Log.Format)
+// runs it until ctx ends. It logs to logs.
+func Serve(ctx context.Context, cfg config.Config, out, logs io.Writer) error {
+	log, err := obs.NewLogger(logs, cfg.Log.Level, cfg.Log.Format)
 	if err != nil {
 		return err
 	}

@@ -3,15 +3,16 @@ package cli
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"weir"
 )
 
-// errorText is what a person reads: the API's words, without the calls that led
-// there.
+// errorText is what a person reads: of an answer of the API its words alone,
+// without the call that it answers.
 func errorText(err error) string {
 	e, ok := errors.AsType[*weir.Error](err)
-	if !ok {
+	if !ok || !strings.Contains(e.Op, " /") {
 		return err.Error()
 	}
 	shown := *e

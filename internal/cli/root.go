@@ -14,7 +14,7 @@ import (
 
 // Programs are what the commands run that are no calls of an API.
 type Programs struct {
-	Serve   func(ctx context.Context, cfg config.Config, out io.Writer) error
+	Serve   func(ctx context.Context, cfg config.Config, out, logs io.Writer) error
 	Demo    func(ctx context.Context, o DemoOptions) error
 	Version string
 }
@@ -70,13 +70,14 @@ func Run(ctx context.Context, args []string, p Programs, s Streams) int {
 // New returns the root command.
 func New(p Programs, s Streams) *cobra.Command {
 	c := &cli{Programs: p, Streams: s}
-	root := &cobra.Command{
+	root := group(&cobra.Command{
 		Use:           "weir",
 		Short:         "Self-hosted event engine",
 		Long:          long,
+		Example:       "  weir demo\n  weir serve --data ./data",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-	}
+	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
@@ -134,11 +135,16 @@ func (c *cli) client() (*client.Client, error) {
 
 // group is a command that only has others below it.
 func group(cmd *cobra.Command) *cobra.Command {
+	cmd.SuggestionsMinimumDistance = 2
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return nil
 		}
-		return weir.E("", weir.Invalid, "unknown command %q for %s; %s --help lists them", args[0], cmd.CommandPath(), cmd.CommandPath())
+		hint := ""
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			hint = fmt.Sprintf(" (did you mean %q?)", near[0])
+		}
+		return weir.E("", weir.Invalid, "%s has no command %q%s; %s --help lists them", cmd.CommandPath(), args[0], hint, cmd.CommandPath())
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	return cmd

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -85,24 +86,29 @@ func atLeastOne(name string) cobra.PositionalArgs {
 	}
 }
 
-// order orders each run and tells of each; the first that cannot be ordered ends
-// it.
+// order orders each run and tells of those that were ordered; the first that
+// cannot be ends it.
 func (c *cli) order(ctx context.Context, ids []string, verb string, call func(*client.Client, context.Context, string) (client.Ordered, error)) error {
 	cl, err := c.client()
 	if err != nil {
 		return err
 	}
+	page := client.Page[client.Ordered]{Items: []client.Ordered{}}
+	var failed error
 	for _, id := range ids {
 		ordered, err := call(cl, ctx, id)
 		if err != nil {
-			return err
+			failed = err
+			break
 		}
-		err = c.show(ordered, func(w io.Writer) { fmt.Fprintf(w, "%s: %s ordered, at place %d\n", ordered.Run, verb, ordered.Seq) })
-		if err != nil {
-			return err
-		}
+		page.Items = append(page.Items, ordered)
 	}
-	return nil
+	err = c.show(page, func(w io.Writer) {
+		for _, o := range page.Items {
+			fmt.Fprintf(w, "%s: %s ordered, at place %d\n", o.Run, verb, o.Seq)
+		}
+	})
+	return errors.Join(failed, err)
 }
 
 func (c *cli) runShow() *cobra.Command {

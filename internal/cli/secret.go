@@ -19,6 +19,7 @@ func (c *cli) secretCommand() *cobra.Command {
 		Short: "Set, list or delete secrets",
 		Long: `Secrets are values that project files name as ${secret.NAME}. They are kept sealed, and
 nothing shows a value again.`,
+		Example: "  weir secret set github\n  weir secret list",
 	})
 	var file string
 	set := &cobra.Command{

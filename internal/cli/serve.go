@@ -32,7 +32,7 @@ Steps may call public addresses only; --allow-destination allows others.`,
 			if err != nil {
 				return err
 			}
-			return c.Serve(cmd.Context(), cfg, c.Out)
+			return c.Serve(cmd.Context(), cfg, c.Out, c.Err)
 		},
 	}
 	bind(cmd, &file)
@@ -43,7 +43,9 @@ func (c *cli) configCommand() *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:   "config",
 		Short: "Show or check the server's configuration",
-		Long:  "Shows or checks the configuration that weir serve would run with, from the same file, environment and flags.",
+		Long: `Shows or checks the configuration that weir serve would run with, from the same file,
+environment and flags.`,
+		Example: "  weir config print\n  weir config check --config /etc/weir.yaml",
 	})
 	var printFile, checkFile string
 	show := &cobra.Command{

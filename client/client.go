@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -117,13 +116,17 @@ func decode[T any](op string, body []byte, answer *T) error {
 // try makes the request once. On an error, wait says how long the server asks
 // to wait before the next try; 0 means that it does not ask.
 func (c *Client) try(ctx context.Context, r *request) (body []byte, wait time.Duration, err error) {
+	base, err := c.base()
+	if err != nil {
+		return nil, 0, weir.E(r.op(), weir.Invalid, "%w", err)
+	}
 	req, err := c.prepare(ctx, r)
 	if err != nil {
 		return nil, 0, weir.E(r.op(), weir.Invalid, "%w", err)
 	}
 	resp, err := c.http().Do(req)
 	if err != nil {
-		return nil, 0, weir.E(r.op(), weir.Unavailable, "no answer from %s: %w; is the server running, and is that its address?", c.URL, cause(err))
+		return nil, 0, unanswered(ctx, r.op(), base, err)
 	}
 	defer resp.Body.Close()
 	body, err = io.ReadAll(io.LimitReader(resp.Body, maxResponse))
@@ -137,15 +140,6 @@ func (c *Client) try(ctx context.Context, r *request) (body []byte, wait time.Du
 		return body, 0, nil
 	}
 	return nil, pause(resp), failure(r.op(), resp.StatusCode, body)
-}
-
-// cause takes the method and URL off an error of net/http: they are told
-// already.
-func cause(err error) error {
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		return e.Err
-	}
-	return err
 }
 
 // pause returns how long to wait before the next try, at least a little, or 0

@@ -30,17 +30,13 @@ Errors name file, line and column; the exit status is 2.`,
 		Example: `  weir apply weir.yaml
   weir apply examples/github --dry-run`,
 		Args: exactly("PATH"),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: c.call(func(ctx context.Context, cl *client.Client, args []string) error {
 			path, text, err := projectFile(args[0])
 			if err != nil {
 				return err
 			}
-			cl, err := c.client()
-			if err != nil {
-				return err
-			}
-			return c.apply(cmd.Context(), cl, client.File{Name: path, Text: text}, dryRun)
-		},
+			return c.apply(ctx, cl, client.File{Name: path, Text: text}, dryRun)
+		}),
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would change, and change nothing")
 	return c.reading(c.remote(cmd))

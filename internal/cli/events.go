@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"time"
@@ -23,22 +24,18 @@ func (c *cli) eventsCommand() *cobra.Command {
 		Args: exactly(),
 	}
 	page := paging(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cl, err := c.client()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = c.call(func(ctx context.Context, cl *client.Client, _ []string) (err error) {
 		if filter.Since, err = since(from, time.Now()); err != nil {
 			return err
 		}
-		events, err := cl.Events(cmd.Context(), filter, *page)
+		events, err := cl.Events(ctx, filter, *page)
 		if err != nil {
 			return err
 		}
 		return showPage(c, events, "ACCEPTED UID TYPE SUBJECT DATA", func(e client.Event) []string {
 			return []string{e.At.String(), e.UID, e.Type, e.Subject, clip(string(e.Data), 60)}
 		})
-	}
+	})
 	f := cmd.Flags()
 	f.StringVar(&filter.Type, "type", "", "of this type")
 	f.StringVar(&filter.Source, "source", "", "of this source")
@@ -46,23 +43,10 @@ func (c *cli) eventsCommand() *cobra.Command {
 	f.StringVar(&filter.ID, "id", "", "with this id")
 	f.StringVar(&filter.Execution, "execution", "", "of this execution")
 	f.StringVar(&from, "since", "", "accepted since: a time, or how long ago, such as 2h")
-	cmd.AddCommand(&cobra.Command{
-		Use:     "show UID",
-		Short:   "Show an event",
-		Example: "  weir events show evt_019a3f…",
-		Args:    exactly("UID"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			cl, err := c.client()
-			if err != nil {
-				return err
-			}
-			e, err := cl.Event(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return c.show(e, func(w io.Writer) { writeEvent(w, e) })
-		},
-	})
+	cmd.AddCommand(showCommand(c, showing[client.Event]{
+		arg: "UID", short: "Show an event", example: "  weir events show evt_019a3f…",
+		find: (*client.Client).Event, write: writeEvent,
+	}))
 	return c.reading(c.remote(cmd))
 }
 
@@ -93,18 +77,14 @@ func (c *cli) refusalsCommand() *cobra.Command {
 		Args:    exactly(),
 	}
 	page := paging(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cl, err := c.client()
-		if err != nil {
-			return err
-		}
-		refusals, err := cl.Refusals(cmd.Context(), *page)
+	cmd.RunE = c.call(func(ctx context.Context, cl *client.Client, _ []string) error {
+		refusals, err := cl.Refusals(ctx, *page)
 		if err != nil {
 			return err
 		}
 		return showPage(c, refusals, "AT DOOR CODE FIELD REASON TYPE ID", func(r client.Refusal) []string {
 			return []string{r.At.String(), r.Door, string(r.Code), r.Field, clip(r.Reason, 80), r.Type, r.ID}
 		})
-	}
+	})
 	return c.reading(c.remote(cmd))
 }

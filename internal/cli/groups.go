@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,37 +26,20 @@ func (c *cli) groupsCommand() *cobra.Command {
 		Args: exactly(),
 	}
 	page := paging(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cl, err := c.client()
-		if err != nil {
-			return err
-		}
-		groups, err := cl.Groups(cmd.Context(), filter, *page)
+	cmd.RunE = c.call(func(ctx context.Context, cl *client.Client, _ []string) error {
+		groups, err := cl.Groups(ctx, filter, *page)
 		if err != nil {
 			return err
 		}
 		return showPage(c, groups, "GROUP TRIGGER KEY EVENTS HAS OPENED EXPIRES", func(g client.Group) []string {
 			return []string{g.ID, g.Trigger, clip(string(g.Key), 60), strconv.Itoa(g.Count), has(g), g.Opened.String(), g.Expires.String()}
 		})
-	}
-	cmd.Flags().StringVar(&filter.Trigger, "trigger", "", "of this trigger")
-	cmd.AddCommand(&cobra.Command{
-		Use:     "show GROUP",
-		Short:   "Show a group with its events, also one that has ended",
-		Example: "  weir groups show grp_019a3f…",
-		Args:    exactly("GROUP"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			cl, err := c.client()
-			if err != nil {
-				return err
-			}
-			g, err := cl.Group(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return c.show(g, func(w io.Writer) { writeGroup(w, g) })
-		},
 	})
+	cmd.Flags().StringVar(&filter.Trigger, "trigger", "", "of this trigger")
+	cmd.AddCommand(showCommand(c, showing[client.Group]{
+		arg: "GROUP", short: "Show a group with its events, also one that has ended", example: "  weir groups show grp_019a3f…",
+		find: (*client.Client).Group, write: writeGroup,
+	}))
 	return c.reading(c.remote(cmd))
 }
 
@@ -90,38 +76,29 @@ func (c *cli) definitionsCommand(kind weir.DefinitionKind) *cobra.Command {
 		Long:    "Lists the " + string(kind) + "s in force, and the revision that installed each.",
 		Example: "  weir " + string(kind) + "s\n  weir " + string(kind) + "s show NAME",
 		Args:    exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cl, err := c.client()
-			if err != nil {
-				return err
-			}
-			page, err := cl.Definitions(cmd.Context(), kind)
+		RunE: c.call(func(ctx context.Context, cl *client.Client, _ []string) error {
+			page, err := cl.Definitions(ctx, kind)
 			if err != nil {
 				return err
 			}
 			return showPage(c, page, "NAME REVISION", func(d weir.Definition) []string {
 				return []string{d.Name, strconv.FormatUint(d.Revision, 10)}
 			})
-		},
+		}),
 	}
-	cmd.AddCommand(&cobra.Command{
-		Use:     "show NAME",
-		Short:   "Show a " + string(kind) + " as it is stored",
-		Example: "  weir " + string(kind) + "s show NAME",
-		Args:    exactly("NAME"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			cl, err := c.client()
-			if err != nil {
-				return err
-			}
-			d, err := cl.Definition(cmd.Context(), kind, args[0])
-			if err != nil {
-				return err
-			}
-			return c.show(d, func(w io.Writer) {
-				fmt.Fprintf(w, "%s %s, revision %d\n%s\n", d.Kind, d.Name, d.Revision, d.Body)
-			})
+	cmd.AddCommand(showCommand(c, showing[client.DefinitionInForce]{
+		arg: "NAME", short: "Show a " + string(kind) + " as it is stored", example: "  weir " + string(kind) + "s show NAME",
+		find: func(cl *client.Client, ctx context.Context, name string) (client.DefinitionInForce, error) {
+			return cl.Definition(ctx, kind, name)
 		},
-	})
+		write: writeDefinition,
+	}))
 	return c.reading(c.remote(cmd))
+}
+
+func writeDefinition(w io.Writer, d client.DefinitionInForce) {
+	fmt.Fprintf(w, "%s %s, revision %d\n%s\n", d.Kind, d.Name, d.Revision, d.Body)
+	for _, what := range slices.Sorted(maps.Keys(d.Counters)) {
+		fmt.Fprintf(w, "%8d  %s\n", d.Counters[what], printable(what))
+	}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -76,6 +77,32 @@ func showPage[T any](c *cli, page client.Page[T], head string, row func(T) []str
 			fmt.Fprintf(w, "more: --after %s\n", page.Next)
 		}
 	})
+}
+
+// showing is how one thing is found by its name or id, and printed for people.
+type showing[T any] struct {
+	arg     string // what it is called in the usage: "UID"
+	short   string
+	example string
+	find    func(*client.Client, context.Context, string) (T, error)
+	write   func(io.Writer, T)
+}
+
+// showCommand returns the command `show` of a noun.
+func showCommand[T any](c *cli, s showing[T]) *cobra.Command {
+	return &cobra.Command{
+		Use:     "show " + s.arg,
+		Short:   s.short,
+		Example: s.example,
+		Args:    exactly(s.arg),
+		RunE: c.call(func(ctx context.Context, cl *client.Client, args []string) error {
+			v, err := s.find(cl, ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return c.show(v, func(w io.Writer) { s.write(w, v) })
+		}),
+	}
 }
 
 // paging adds the flags of a list.

@@ -133,6 +133,20 @@ func (c *cli) client() (*client.Client, error) {
 	}, nil
 }
 
+// calling is what a command does with a client.
+type calling func(ctx context.Context, cl *client.Client, args []string) error
+
+// call runs f with the client that flags and environment name.
+func (c *cli) call(f calling) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		cl, err := c.client()
+		if err != nil {
+			return err
+		}
+		return f(cmd.Context(), cl, args)
+	}
+}
+
 // group is a command that only has others below it.
 func group(cmd *cobra.Command) *cobra.Command {
 	cmd.SuggestionsMinimumDistance = 2

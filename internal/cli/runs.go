@@ -30,15 +30,11 @@ that have ended, last ended first.`,
 		Args: exactly(),
 	}
 	page := paging(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cl, err := c.client()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = c.call(func(ctx context.Context, cl *client.Client, _ []string) (err error) {
 		if filter.Since, err = since(from, time.Now()); err != nil {
 			return err
 		}
-		runs, err := cl.Runs(cmd.Context(), filter, *page)
+		runs, err := cl.Runs(ctx, filter, *page)
 		if err != nil {
 			return err
 		}
@@ -47,14 +43,17 @@ that have ended, last ended first.`,
 				r.ID, r.State, r.Pipeline, r.Trigger, r.Reason, strconv.Itoa(r.Count), strconv.Itoa(r.Tries), r.Made.String(), clip(r.Error, 60),
 			}
 		})
-	}
+	})
 	f := cmd.Flags()
 	f.StringVar(&filter.State, "state", "", "pending, running, waiting, succeeded, dead or cancelled")
 	f.StringVar(&filter.Pipeline, "pipeline", "", "of this pipeline")
 	f.StringVar(&filter.Trigger, "trigger", "", "made by this trigger")
 	f.StringVar(&filter.Execution, "execution", "", "of this execution")
 	f.StringVar(&from, "since", "", "made since: a time, or how long ago, such as 2h")
-	cmd.AddCommand(c.runShow())
+	cmd.AddCommand(showCommand(c, showing[client.Run]{
+		arg: "RUN", short: "Show a run with its attempts, steps and log", example: "  weir runs show run_019a3f…",
+		find: (*client.Client).Run, write: writeRun,
+	}))
 	for _, order := range []struct {
 		verb, short string
 		call        func(*client.Client, context.Context, string) (client.Ordered, error)
@@ -69,9 +68,9 @@ that have ended, last ended first.`,
 			Short:   order.short,
 			Example: "  weir runs " + order.verb + " run_019a3f…",
 			Args:    atLeastOne("RUN"),
-			RunE: func(cmd *cobra.Command, args []string) error {
-				return c.order(cmd.Context(), args, order.verb, order.call)
-			},
+			RunE: c.call(func(ctx context.Context, cl *client.Client, args []string) error {
+				return c.order(args, order.verb, func(id string) (client.Ordered, error) { return order.call(cl, ctx, id) })
+			}),
 		})
 	}
 	return c.reading(c.remote(cmd))
@@ -88,47 +87,23 @@ func atLeastOne(name string) cobra.PositionalArgs {
 
 // order orders each run and tells of those that were ordered; the first that
 // cannot be ends it.
-func (c *cli) order(ctx context.Context, ids []string, verb string, call func(*client.Client, context.Context, string) (client.Ordered, error)) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *cli) order(ids []string, verb string, call func(id string) (client.Ordered, error)) error {
 	page := client.Page[client.Ordered]{Items: []client.Ordered{}}
 	var failed error
 	for _, id := range ids {
-		ordered, err := call(cl, ctx, id)
+		ordered, err := call(id)
 		if err != nil {
 			failed = err
 			break
 		}
 		page.Items = append(page.Items, ordered)
 	}
-	err = c.show(page, func(w io.Writer) {
+	err := c.show(page, func(w io.Writer) {
 		for _, o := range page.Items {
 			fmt.Fprintf(w, "%s: %s ordered, at place %d\n", o.Run, verb, o.Seq)
 		}
 	})
 	return errors.Join(failed, err)
-}
-
-func (c *cli) runShow() *cobra.Command {
-	return &cobra.Command{
-		Use:     "show RUN",
-		Short:   "Show a run with its attempts, steps and log",
-		Example: "  weir runs show run_019a3f…",
-		Args:    exactly("RUN"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			cl, err := c.client()
-			if err != nil {
-				return err
-			}
-			run, err := cl.Run(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return c.show(run, func(w io.Writer) { writeRun(w, run) })
-		},
-	}
 }
 
 func writeRun(w io.Writer, r client.Run) {

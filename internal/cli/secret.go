@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -32,21 +33,17 @@ line, where others could see it.`,
   pass show github | weir secret set github
   weir secret set key --value-file key.pem`,
 		Args: exactly("NAME"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			cl, err := c.client()
-			if err != nil {
-				return err
-			}
+		RunE: c.call(func(ctx context.Context, cl *client.Client, args []string) error {
 			value, err := c.value(args[0], file)
 			if err != nil {
 				return err
 			}
-			if err := cl.SetSecret(cmd.Context(), args[0], value); err != nil {
+			if err := cl.SetSecret(ctx, args[0], value); err != nil {
 				return err
 			}
 			fmt.Fprintf(c.Out, "secret %s is set\n", args[0])
 			return nil
-		},
+		}),
 	}
 	set.Flags().StringVar(&file, "value-file", "", "read the value from this file")
 	list := &cobra.Command{
@@ -54,34 +51,26 @@ line, where others could see it.`,
 		Short:   "List the names of secrets",
 		Example: "  weir secret list -o json",
 		Args:    exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cl, err := c.client()
-			if err != nil {
-				return err
-			}
-			page, err := cl.Secrets(cmd.Context())
+		RunE: c.call(func(ctx context.Context, cl *client.Client, _ []string) error {
+			page, err := cl.Secrets(ctx)
 			if err != nil {
 				return err
 			}
 			return showPage(c, page, "NAME", func(s client.Secret) []string { return []string{s.Name} })
-		},
+		}),
 	}
 	remove := &cobra.Command{
 		Use:     "delete NAME",
 		Short:   "Delete a secret",
 		Example: "  weir secret delete github",
 		Args:    exactly("NAME"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			cl, err := c.client()
-			if err != nil {
-				return err
-			}
-			if err := cl.DeleteSecret(cmd.Context(), args[0]); err != nil {
+		RunE: c.call(func(ctx context.Context, cl *client.Client, args []string) error {
+			if err := cl.DeleteSecret(ctx, args[0]); err != nil {
 				return err
 			}
 			fmt.Fprintf(c.Out, "secret %s is deleted\n", args[0])
 			return nil
-		},
+		}),
 	}
 	cmd.AddCommand(set, list, remove)
 	return c.reading(c.remote(cmd))

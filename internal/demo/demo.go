@@ -160,9 +160,11 @@ func (d *demo) deliverAll(ctx context.Context) error {
 			return err
 		}
 		d.client.See(seq)
-		d.say("\rDelivered %d of %d webhooks ", i+1, len(list))
+		if d.terminal() {
+			d.say("\rDelivered %d of %d webhooks ", i+1, len(list))
+		}
 	}
-	d.say("\n")
+	d.say("\rDelivered %d webhooks, each with its signature\n", len(list))
 	return nil
 }
 
@@ -218,6 +220,16 @@ func (d *demo) until(ctx context.Context, what string, done func() (bool, error)
 		case <-tick.C:
 		}
 	}
+}
+
+// terminal reports whether a line that is written over is seen by somebody.
+func (d *demo) terminal() bool {
+	f, ok := d.Out.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // say prints for people; a report in JSON stands alone.

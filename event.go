@@ -106,6 +106,16 @@ func (e *Event) Validate() error {
 	return nil
 }
 
+// CheckHops returns an Invalid error where too many runs stand between the event
+// and the outside: it is kept, matches nothing, and is listed as a refusal by
+// whoever appends it.
+func (e *Event) CheckHops() error {
+	if e.Hops <= MaxHops {
+		return nil
+	}
+	return invalid("hops", "%d runs stand between the event and the outside, and %d are the most: it is kept and matches nothing", e.Hops, MaxHops)
+}
+
 func (e *Event) validateRequired() error {
 	for _, a := range []struct{ name, value string }{{"id", e.ID}, {"source", e.Source}, {"type", e.Type}} {
 		if a.value == "" {

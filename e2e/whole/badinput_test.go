@@ -280,6 +280,23 @@ func TestAnEventThatWentRoundTooOftenIsKeptAndMatchesNothing(t *testing.T) {
 	}
 }
 
+func TestARoundOfEmitsEndsAndIsListed(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.define(`triggers: {round: {match: {type: x}, run: [{emit: {type: x}}]}}`)
+
+	s.publish("x", "1", `{"n":1}`)
+
+	s.await("round", "succeeded", weir.MaxHops+1)
+	if events := s.events(); len(events) != weir.MaxHops+2 || events[0].Hops != weir.MaxHops+1 || string(events[0].Data) != `{"n":1}` {
+		t.Errorf("%d events, the last after %d hops with %s", len(events), events[0].Hops, events[0].Data)
+	}
+	s.until("the refusal is listed", func() bool {
+		page, err := s.Refusals(t.Context(), client.Paging{})
+		return err == nil && len(page.Items) == 1 && page.Items[0].Door == "fold" && page.Items[0].Field == "hops"
+	})
+}
+
 func TestAnUnknownProjectIsNotEntered(t *testing.T) {
 	t.Parallel()
 	s := start(t)

@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"weir"
 	"weir/internal/api"
 	"weir/internal/auth"
 	"weir/internal/config"
@@ -96,15 +97,18 @@ func (a *App) wire(ctx context.Context) error {
 	a.dispatch = dispatch.New(dispatch.Options{
 		Journal: a.journal, State: a.state, Logger: a.log, Node: a.config.Node, OriginLimit: limits.Origin,
 	})
-	a.work = work.New(work.Options{
-		Journal: a.journal, Dispatcher: a.dispatch, Secrets: secrets, Logger: a.log, Node: a.config.Node,
-		Slots:  limits.WorkerSlots,
-		Limits: stepLimits(limits),
-		HTTP:   httpcall.Options{Allow: a.config.AllowDestinations, Timeout: limits.StepTimeout.Std()},
-	})
 	a.door = ingest.New(ingest.Options{
 		Journal: a.journal, Refusals: a.state, Log: a.log,
 		Limits: ingest.Limits{Data: int(limits.EventData), Body: int64(limits.Body), Events: limits.BatchEvents},
+	})
+	a.work = work.New(work.Options{
+		Journal: a.journal, Dispatcher: a.dispatch, Secrets: secrets, Logger: a.log, Node: a.config.Node,
+		Refuse: func(project weir.ProjectID, e *weir.Event, why error) {
+			a.door.Refuse(ingest.Entry{Project: project, Door: ingest.FoldDoor}, e, why)
+		},
+		Slots:  limits.WorkerSlots,
+		Limits: stepLimits(limits),
+		HTTP:   httpcall.Options{Allow: a.config.AllowDestinations, Timeout: limits.StepTimeout.Std()},
 	})
 	reader := &track.Reader{Journal: a.journal, State: a.state, Dispatcher: a.dispatch}
 	a.server = &http.Server{

@@ -114,20 +114,15 @@ func (d *Door) publish(ctx context.Context, entry Entry, in Decoded) ([]Accepted
 		accepted[i] = Accepted{
 			ID: in.Events[i].ID, UID: weir.Place(item.At, d.shard, item.Seq), Seq: item.Seq, Duplicate: item.Repeated,
 		}
-		if e := in.Events[i]; e.Hops > weir.MaxHops && !item.Repeated {
-			d.Refuse(Entry{entry.Project, foldDoor}, e, tooManyHops(e.Hops))
+		if err := in.Events[i].CheckHops(); err != nil && !item.Repeated {
+			d.Refuse(Entry{entry.Project, FoldDoor}, in.Events[i], err)
 		}
 	}
 	return accepted, nil
 }
 
-// foldDoor is the door of what was kept and may not act.
-const foldDoor = "fold"
-
-func tooManyHops(hops int) error {
-	return weir.E("", weir.Invalid, "%d runs stand between the event and the outside, and %d are the most: it is kept and matches nothing",
-		hops, weir.MaxHops).WithField("hops")
-}
+// FoldDoor is the door of what was kept and may not act.
+const FoldDoor = "fold"
 
 // check holds an event to the rules, and gives it an execution where it has
 // none.

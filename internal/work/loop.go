@@ -39,6 +39,9 @@ type Options struct {
 	Logger     *slog.Logger
 	Node       string // written into attempts
 
+	// Refuse lists an event that was emitted and may not act; nil lists none.
+	Refuse func(project weir.ProjectID, e *weir.Event, why error)
+
 	Slots  int           // runs with steps that wait for the outside, at once; 0: 256
 	Grace  time.Duration // for tries under way when the loop stops; 0: 10 s
 	Limits step.Limits   // zero: step.DefaultLimits

@@ -70,7 +70,9 @@ func (l *Loop) settle(ctx context.Context, batches []weir.Batch) bool {
 	for i, r := range receipts {
 		if r.Refused {
 			late = append(late, stale(batches[i]))
+			continue
 		}
+		l.refuseTired(batches[i])
 	}
 	if len(late) == 0 {
 		return true
@@ -80,6 +82,15 @@ func (l *Loop) settle(ctx context.Context, batches []weir.Batch) bool {
 		l.Logger.Warn("stale attempts are not kept", "tries", len(late), "err", err)
 	}
 	return true
+}
+
+// refuseTired lists the emitted events that went round too often.
+func (l *Loop) refuseTired(b weir.Batch) {
+	for _, rec := range b.Records[1:] {
+		if err := rec.Event.CheckHops(); err != nil && l.Refuse != nil {
+			l.Refuse(rec.Project, rec.Event, err)
+		}
+	}
 }
 
 // settleApart appends, one by one, batches that the journal refused together,

@@ -59,7 +59,16 @@ func (d directory) Lock(name string) (io.Closer, error) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), f.Close())
 	}
-	return f, nil
+	return flock{f}, nil
+}
+
+// flock is a file that is locked.
+type flock struct{ *os.File }
+
+// Close unlocks the file and closes it. Closing alone would leave it locked for
+// as long as a process that is being started has the descriptor too.
+func (l flock) Close() error {
+	return errors.Join(unix.Flock(int(l.Fd()), unix.LOCK_UN), l.File.Close())
 }
 
 // List implements FS; names are sorted.

@@ -207,6 +207,10 @@ func TestABadProjectFileChangesNothing(t *testing.T) {
 			if err != nil || len(page.Items) != 1 || page.Items[0].Name != "good" {
 				t.Errorf("in force: %+v, %v", page.Items, err)
 			}
+			refused, err := s.Refusals(t.Context(), client.Paging{Limit: 1})
+			if err != nil || refused.Items[0].Door != "apply" || !strings.Contains(refused.Items[0].Reason, c.want) {
+				t.Errorf("listed: %+v, %v", refused.Items, err)
+			}
 		})
 	}
 }

@@ -108,6 +108,9 @@ func (a *API) apply(ctx context.Context, in *applyInput) (*ordered[client.Applie
 	defer cancel()
 	for try := 1; ; try++ {
 		out, err := a.applyOnce(ctx, set, in, expect)
+		if weir.CodeOf(err) == weir.Invalid {
+			a.Door.Refuse(ingest.Entry{Project: callerOf(ctx).project, Door: "apply"}, nil, err)
+		}
 		if weir.CodeOf(err) != weir.Conflict || expect != "" || try == applyTries {
 			return out, err
 		}

@@ -47,6 +47,9 @@ func (d *Dispatcher) lease(ctx context.Context, ids []weir.RunID, now weir.Time)
 		d.running[leases[i].Run.ID] = &running{try: leases[i].Try, began: now}
 	}
 	d.runningMu.Unlock()
+	if d.unwritten == 0 {
+		d.unwritten = now
+	}
 	d.hand(leases)
 	return nil
 }

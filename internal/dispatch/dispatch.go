@@ -85,6 +85,7 @@ type Dispatcher struct {
 	dirtySince time.Time // when the cursor first moved beyond the last layer
 	lastFlush  time.Time
 	lastTick   time.Time
+	unwritten  weir.Time // when the oldest lease began that may not be written; none: all are
 	settlers   []settle
 }
 
@@ -93,6 +94,7 @@ type running struct {
 	try     int
 	began   weir.Time
 	waits   bool // begins only when a flush holds its lease
+	written bool // a flush that began has its lease
 	changed bool // the fold saw a change since: look at the run again when the try has ended
 }
 

@@ -38,7 +38,7 @@ func (d *Dispatcher) wantsFlush(atHead bool) bool {
 		return true
 	}
 	if !d.fold.Moved() {
-		return false
+		return d.hasOldLease()
 	}
 	cursor, _ := d.fold.Cursor()
 	asked := slices.ContainsFunc(d.settlers, func(s settle) bool { return s.seq <= cursor })
@@ -46,10 +46,31 @@ func (d *Dispatcher) wantsFlush(atHead bool) bool {
 	return asked || idle || time.Since(d.dirtySince) >= d.FlushEvery || d.fold.Changed() >= fullLayer
 }
 
+// hasOldLease reports whether a try goes on for long whose lease is not written:
+// it is listed as running, and counted after a crash, though nothing else moves.
+func (d *Dispatcher) hasOldLease() bool {
+	old := d.now().Add(-d.FlushEvery)
+	if d.unwritten == 0 || d.unwritten > old {
+		return false
+	}
+	d.unwritten = d.oldestUnwritten()
+	return d.unwritten != 0 && d.unwritten <= old
+}
+
+func (d *Dispatcher) oldestUnwritten() (oldest weir.Time) {
+	for _, r := range d.running {
+		if !r.written && (oldest == 0 || r.began < oldest) {
+			oldest = r.began
+		}
+	}
+	return oldest
+}
+
 // takeOff freezes the layer and writes it beside the fold.
 func (d *Dispatcher) takeOff(ctx context.Context) {
 	layer := d.fold.Freeze()
 	layer.Leases = d.leaseRows()
+	d.unwritten = d.oldestUnwritten()
 	fl := &flight{layer: layer, leases: d.parked, done: make(chan struct{})}
 	d.parked, d.flushing, d.lastFlush = nil, fl, time.Now()
 	go func() {
@@ -106,6 +127,7 @@ func (d *Dispatcher) leaseRows() []fold.LeaseRow {
 	rows := make([]fold.LeaseRow, 0, len(d.parked))
 	for id, r := range d.running {
 		if r.waits || r.began <= young {
+			r.written = true
 			rows = append(rows, fold.LeaseRow{Run: id, Node: d.Node, Try: r.try, Began: r.began})
 		}
 	}

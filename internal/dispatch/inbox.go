@@ -142,11 +142,15 @@ func (d *Dispatcher) sleep(ctx context.Context) {
 	if due, ok := d.lanes.NextDue(); ok && d.free() > 0 {
 		sooner(due.Sub(now))
 	}
-	if d.fold.Moved() && d.flushing == nil {
+	switch {
+	case d.flushing != nil: // its end is a hint
+	case d.fold.Moved():
 		sooner(time.Until(d.dirtySince.Add(d.FlushEvery)))
 		if len(d.running) == 0 {
 			sooner(time.Until(d.lastFlush.Add(idleGap)))
 		}
+	case d.unwritten != 0:
+		sooner(d.unwritten.Add(d.FlushEvery).Sub(now))
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()

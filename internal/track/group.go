@@ -48,39 +48,90 @@ func (r *Reader) Group(ctx context.Context, project weir.ProjectID, id weir.Grou
 		return client.Group{}, noGroup(id)
 	}
 	v := r.openGroup(ctx, g)
-	members, err := r.members(ctx, &weir.Firing{Group: g.ID, Chunks: g.Chunks, Members: g.Tail})
+	f := weir.Firing{Group: g.ID, Chunks: g.Chunks, Members: g.Tail}
+	whole, err := r.join(ctx, &f)
 	if err != nil {
 		return v, err
 	}
-	v.Events, err = r.uids(ctx, members)
+	if !whole {
+		return r.endedGroup(ctx, project, id)
+	}
+	v.Events, err = r.uids(ctx, f.Members)
 	return v, err
 }
 
+// endedGroup shows a group that is not in state, or ended since that was read.
+// What it became is told by the first change of its run or, before that, by the
+// run in state; a run may leave state between the two looks, so the journal has
+// the last word.
 func (r *Reader) endedGroup(ctx context.Context, project weir.ProjectID, id weir.GroupID) (client.Group, error) {
+	for _, look := range []func(context.Context, weir.ProjectID, weir.GroupID) (*weir.Firing, weir.RunID, error){
+		r.firingOnRecord, r.firingInState, r.firingOnRecord,
+	} {
+		f, run, err := look(ctx, project, id)
+		if err != nil {
+			return client.Group{}, err
+		}
+		if f != nil {
+			return r.groupOf(ctx, f, run)
+		}
+	}
+	return client.Group{}, noGroup(id)
+}
+
+// firingOnRecord looks for the first change of a group's run.
+func (r *Reader) firingOnRecord(ctx context.Context, project weir.ProjectID, id weir.GroupID) (*weir.Firing, weir.RunID, error) {
 	found, _, err := r.Journal.Find(ctx, journal.Query{
 		Project: project, Kind: journal.ByGroup, Value: id.String(), Only: journal.Changes, Limit: 1,
 	})
-	if err != nil {
-		return client.Group{}, err
+	if err != nil || len(found) == 0 {
+		return nil, weir.RunID{}, err
 	}
-	if len(found) == 0 {
-		return client.Group{}, noGroup(id)
+	return found[0].Change.Firing, found[0].Change.Run, nil
+}
+
+// firingInState looks for a group's run among those to which nothing happened
+// yet, from the newest to those made when the group opened; maxLooked at most.
+func (r *Reader) firingInState(ctx context.Context, project weir.ProjectID, id weir.GroupID) (*weir.Firing, weir.RunID, error) {
+	for _, st := range []weir.RunState{weir.RunPending, weir.RunRunning} {
+		f := state.RunFilter{Project: project, State: st, Limit: 1000}
+		for looked := 0; looked < maxLooked; looked += f.Limit {
+			runs, _, err := r.State.ListRuns(ctx, f)
+			if err != nil {
+				return nil, weir.RunID{}, err
+			}
+			for _, run := range runs {
+				if run.N == 0 && run.Firing.Group == id {
+					_, err := r.join(ctx, &run.Firing)
+					return &run.Firing, run.ID, err
+				}
+			}
+			if len(runs) < f.Limit || runs[len(runs)-1].Firing.Made < weir.MadeAt(id) {
+				break
+			}
+			f.After = runs[len(runs)-1].ID
+		}
 	}
-	c := found[0].Change
+	return nil, weir.RunID{}, nil
+}
+
+// groupOf shows a group as the firing that ended it tells.
+func (r *Reader) groupOf(ctx context.Context, f *weir.Firing, run weir.RunID) (client.Group, error) {
 	v := client.Group{
-		ID:      id.String(),
-		Trigger: c.Trigger,
-		Key:     json.RawMessage(c.Firing.Key),
-		State:   c.Firing.Reason.String(),
-		Late:    c.Firing.Reason == weir.Late,
-		Opened:  weir.MadeAt(id),
-		Count:   len(c.Firing.Members),
-		Run:     c.Run.String(),
+		ID:      f.Group.String(),
+		Trigger: f.Trigger,
+		Key:     json.RawMessage(f.Key),
+		State:   f.Reason.String(),
+		Late:    f.Reason == weir.Late,
+		Opened:  weir.MadeAt(f.Group),
+		Count:   len(f.Members),
+		Run:     run.String(),
 	}
-	if n := len(c.Firing.Members); n > 0 {
-		v.First, v.Last = c.Firing.Members[0].Time, c.Firing.Members[n-1].Time
+	if n := len(f.Members); n > 0 {
+		v.First, v.Last = f.Members[0].Time, f.Members[n-1].Time
 	}
-	v.Events, err = r.uids(ctx, c.Firing.Members)
+	var err error
+	v.Events, err = r.uids(ctx, f.Members)
 	return v, err
 }
 

@@ -12,34 +12,48 @@ import (
 // maxChanges bounds how many changes of a run are shown.
 const maxChanges = 1000
 
-// Run returns one run with its attempts.
+// Run returns one run with its attempts. State is read before the journal: what
+// ends meanwhile leaves state, and the journal has it.
 func (r *Reader) Run(ctx context.Context, project weir.ProjectID, id weir.RunID) (client.Run, error) {
+	live, err := r.live(ctx, project, id)
+	if err != nil {
+		return client.Run{}, err
+	}
 	changes, err := r.changes(ctx, project, id)
 	if err != nil {
 		return client.Run{}, err
 	}
-	live, err := r.State.Runs(ctx, []weir.RunID{id})
-	if err != nil {
-		return client.Run{}, err
+	first := firing(changes)
+	if live != nil && first == nil {
+		first = &live.Firing
 	}
 	var run client.Run
-	var members []weir.Member
 	switch last := lastChange(changes); {
-	case len(live) > 0 && live[0].Project == project && (last == nil || last.Change.N <= live[0].N):
-		run = r.liveRun(live[0])
-		if members, err = r.members(ctx, &live[0].Firing); err != nil {
-			return run, err
-		}
+	case live != nil && (last == nil || last.Change.N <= live.N):
+		live.Firing = *first
+		run = r.liveRun(live)
 	case last != nil:
-		run, members = pastRun(changes), firing(changes).Members
+		run = pastRun(changes)
 	default:
 		return run, weir.E("", weir.NotFound, "there is no run %s in this project", id)
 	}
 	for _, rec := range changes {
 		run.Attempts = append(run.Attempts, attempt(rec))
 	}
-	run.Events, err = r.uids(ctx, members)
+	if first != nil {
+		run.Events, err = r.uids(ctx, first.Members)
+	}
 	return run, err
+}
+
+// live returns a run that is in state, with all its members, or nil.
+func (r *Reader) live(ctx context.Context, project weir.ProjectID, id weir.RunID) (*weir.Run, error) {
+	runs, err := r.State.Runs(ctx, []weir.RunID{id})
+	if err != nil || len(runs) == 0 || runs[0].Project != project {
+		return nil, err
+	}
+	_, err = r.join(ctx, &runs[0].Firing)
+	return runs[0], err
 }
 
 // Ended tells what a run that left state became.
@@ -76,14 +90,14 @@ func lastChange(changes []*weir.Record) *weir.Record {
 	return nil
 }
 
-// firing returns how the run came to be, which its first change says.
+// firing returns how the run came to be, which its first change says, or nil.
 func firing(changes []*weir.Record) *weir.Firing {
 	for _, rec := range changes {
 		if rec.Change.Firing != nil {
 			return rec.Change.Firing
 		}
 	}
-	return &weir.Firing{}
+	return nil
 }
 
 // stateAfter is where a change leaves its run.
@@ -100,17 +114,20 @@ func stateAfter(kind weir.ChangeKind) weir.RunState {
 	return weir.RunPending
 }
 
-// members returns the batch of a live run.
-func (r *Reader) members(ctx context.Context, f *weir.Firing) ([]weir.Member, error) {
-	var chunks []weir.Chunk
-	if f.Chunks > 0 {
-		var err error
-		if chunks, err = r.State.Chunks(ctx, []weir.GroupID{f.Group}); err != nil {
-			return nil, err
-		}
+// join makes the members whole of a firing that state has. It reports false
+// where state no longer has all of them: something ended since it was read.
+func (r *Reader) join(ctx context.Context, f *weir.Firing) (whole bool, err error) {
+	if f.Chunks == 0 {
+		f.Join(nil)
+		return true, nil
 	}
+	chunks, err := r.State.Chunks(ctx, []weir.GroupID{f.Group})
+	if err != nil {
+		return false, err
+	}
+	whole = len(chunks) >= f.Chunks
 	f.Join(chunks)
-	return f.Members, nil
+	return whole, nil
 }
 
 func (r *Reader) liveRun(run *weir.Run) client.Run {
@@ -131,8 +148,11 @@ func (r *Reader) liveRun(run *weir.Run) client.Run {
 
 // pastRun shows a run from its changes alone.
 func pastRun(changes []*weir.Record) client.Run {
-	last := lastChange(changes)
-	v := fromFiring(last.Change.Run, firing(changes))
+	last, first := lastChange(changes), firing(changes)
+	if first == nil {
+		first = &weir.Firing{}
+	}
+	v := fromFiring(last.Change.Run, first)
 	v.Pipeline = last.Change.Pipeline
 	v.Trigger = last.Change.Trigger
 	state := stateAfter(last.Change.Kind)

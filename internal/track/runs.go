@@ -1,9 +1,10 @@
 package track
 
 import (
+	"bytes"
 	"context"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"weir"
@@ -59,7 +60,15 @@ func wantedState(f client.RunFilter) (weir.RunState, error) {
 	return weir.ParseRunState(f.State)
 }
 
-// liveRuns adds the runs in state, and reports whether the page is full.
+// placed is a run of a list with its place among those in state.
+type placed struct {
+	id weir.RunID
+	client.Run
+}
+
+// liveRuns adds the runs in state, and reports whether the page is full. Those
+// that were in state when the first page was read and have ended since keep
+// their places, so that none is missed and none shown twice.
 func (r *Reader) liveRuns(ctx context.Context, l listing, at *runPlace, page *client.Page[client.Run]) (full bool, err error) {
 	for {
 		runs, cursor, err := r.State.ListRuns(ctx, state.RunFilter{
@@ -69,33 +78,100 @@ func (r *Reader) liveRuns(ctx context.Context, l listing, at *runPlace, page *cl
 		if err != nil {
 			return false, err
 		}
-		at.upTo = cursor
+		list, err := r.endedSince(ctx, l, at, cursor)
+		if err != nil {
+			return false, err
+		}
 		for _, run := range runs {
-			at.run = run.ID
-			if !madeWithin(l.filter, run.Firing.Made) {
+			list = append(list, placed{run.ID, r.listedRun(l, run)})
+		}
+		slices.SortFunc(list, func(a, b placed) int { return bytes.Compare(b.id[:], a.id[:]) })
+		more := len(runs) == l.limit
+		for _, run := range list {
+			if more && bytes.Compare(run.id[:], runs[len(runs)-1].ID[:]) < 0 {
+				break // between this one and the next in state there may be others
+			}
+			at.run = run.id
+			if !madeWithin(l.filter, run.Made) {
 				continue
 			}
-			page.Items = append(page.Items, r.liveRun(run))
+			page.Items = append(page.Items, run.Run)
 			if len(page.Items) == l.limit {
 				page.Next = at.String()
 				return true, nil
 			}
 		}
-		if len(runs) < l.limit {
+		if !more {
 			return false, nil
 		}
 	}
 }
 
-// endedRuns adds the runs that ended, by their last changes.
-func (r *Reader) endedRuns(ctx context.Context, l listing, at runPlace, page *client.Page[client.Run]) error {
-	q := journal.Query{Project: l.project, Only: journal.Changes, Before: at.seq, UpTo: at.upTo}
+// listedRun shows a run in state; a list of one state shows no other.
+func (r *Reader) listedRun(l listing, run *weir.Run) client.Run {
+	v := r.liveRun(run)
+	if l.state != 0 {
+		v.State = run.State.String()
+	}
+	return v
+}
+
+// endedSince returns the runs that ended after a list of all states began, up to
+// a cursor, and that stand behind what it has shown. Where more happened than a
+// page may look at, the list begins anew from there, and may show runs twice.
+func (r *Reader) endedSince(ctx context.Context, l listing, at *runPlace, cursor weir.Seq) (list []placed, err error) {
+	if at.upTo == 0 {
+		at.upTo = cursor
+	}
+	if at.upTo == cursor || l.state != 0 {
+		return nil, nil
+	}
+	q := endedQuery(l)
+	q.UpTo, q.Limit = cursor, 1000
+	for looked := 0; looked < maxLooked; looked += q.Limit {
+		records, next, err := r.Journal.Find(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, rec := range records {
+			if rec.Seq <= at.upTo {
+				return list, nil
+			}
+			if id := rec.Change.Run; bytes.Compare(id[:], at.run[:]) < 0 {
+				run, ok, err := r.endedRun(ctx, l, rec)
+				if err != nil {
+					return nil, err
+				}
+				if ok {
+					list = append(list, placed{id, run})
+				}
+			}
+		}
+		if next == 0 {
+			return list, nil
+		}
+		q.Before = next
+	}
+	at.upTo = cursor
+	return nil, nil
+}
+
+// endedQuery asks for the changes among which those are that ended runs.
+func endedQuery(l listing) journal.Query {
+	q := journal.Query{Project: l.project, Only: journal.Changes}
 	switch {
 	case l.filter.Trigger != "":
 		q.Kind, q.Value = journal.ByTrigger, l.filter.Trigger
 	case l.filter.Pipeline != "":
 		q.Kind, q.Value = journal.ByPipeline, l.filter.Pipeline
 	}
+	return q
+}
+
+// endedRuns adds the runs that ended, by their last changes.
+func (r *Reader) endedRuns(ctx context.Context, l listing, at runPlace, page *client.Page[client.Run]) error {
+	q := endedQuery(l)
+	q.Before, q.UpTo = at.seq, at.upTo
 	for looked := 0; ; {
 		q.Limit = min(max(l.limit-len(page.Items), 1)*4, 1000)
 		records, next, err := r.Journal.Find(ctx, q)
@@ -157,35 +233,42 @@ func madeWithin(f client.RunFilter, made weir.Time) bool {
 }
 
 // runPlace is where a page of runs ended: among those in state, or among those
-// that had ended up to a cursor.
+// that had ended when the list began.
 type runPlace struct {
 	ended bool
 	run   weir.RunID
 	seq   weir.Seq
-	upTo  weir.Seq
+	upTo  weir.Seq // the cursor at which the list began
 }
 
-// String returns "RUN" or "SEQ-CURSOR".
+// String returns "RUN-CURSOR" or "SEQ-CURSOR".
 func (at runPlace) String() string {
 	if !at.ended {
-		return at.run.String()
+		return at.run.String() + "-" + seqText(at.upTo)
 	}
-	return fmt.Sprintf("%d-%d", at.seq, at.upTo)
+	return seqText(at.seq) + "-" + seqText(at.upTo)
 }
 
 func parseRunPlace(after string) (at runPlace, err error) {
-	switch {
-	case after == "":
+	if after == "" {
 		return at, nil
-	case strings.HasPrefix(after, "run_"):
-		if at.run, err = weir.ParseRunID(after); err != nil {
+	}
+	place, cursor, _ := strings.Cut(after, "-")
+	upTo, err := strconv.ParseUint(cursor, 10, 64)
+	if err != nil {
+		return at, badAfter(after)
+	}
+	at.upTo = weir.Seq(upTo)
+	if strings.HasPrefix(place, "run_") {
+		if at.run, err = weir.ParseRunID(place); err != nil {
 			return at, badAfter(after)
 		}
 		return at, nil
 	}
-	at.ended = true
-	if n, err := fmt.Sscanf(after, "%d-%d", &at.seq, &at.upTo); n != 2 || err != nil {
+	seq, err := strconv.ParseUint(place, 10, 64)
+	if err != nil {
 		return at, badAfter(after)
 	}
+	at.ended, at.seq = true, weir.Seq(seq)
 	return at, nil
 }

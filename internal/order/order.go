@@ -124,6 +124,9 @@ func (o *Orders) absent(ctx context.Context, project weir.ProjectID, id weir.Run
 	if !found {
 		return weir.E("", weir.NotFound, "there is no run %s in this project", id)
 	}
+	if state == weir.RunDead {
+		return weir.E("", weir.Conflict, "run %s was purged", id) // others that are dead are in state
+	}
 	return weir.E("", weir.Conflict, "run %s has ended: it is %s", id, state)
 }
 

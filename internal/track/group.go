@@ -101,10 +101,13 @@ func (r *Reader) firingInState(ctx context.Context, project weir.ProjectID, id w
 				return nil, weir.RunID{}, err
 			}
 			for _, run := range runs {
-				if run.N == 0 && run.Firing.Group == id {
-					_, err := r.join(ctx, &run.Firing)
-					return &run.Firing, run.ID, err
+				if run.N > 0 || run.Firing.Group != id {
+					continue
 				}
+				if whole, err := r.join(ctx, &run.Firing); !whole || err != nil {
+					return nil, run.ID, err // it has ended meanwhile
+				}
+				return &run.Firing, run.ID, nil
 			}
 			if len(runs) < f.Limit || runs[len(runs)-1].Firing.Made < weir.MadeAt(id) {
 				break

@@ -29,7 +29,7 @@ name stays as it is.
 Errors name file, line and column; the exit status is 2.`,
 		Example: `  weir apply weir.yaml
   weir apply examples/github --dry-run`,
-		Args: exactly("PATH"),
+		Args: onePath,
 		RunE: c.call(func(ctx context.Context, cl *client.Client, args []string) error {
 			path, text, err := projectFile(args[0])
 			if err != nil {
@@ -40,6 +40,14 @@ Errors name file, line and column; the exit status is 2.`,
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would change, and change nothing")
 	return c.reading(c.remote(cmd))
+}
+
+// onePath wants one path: several files cannot be sent as one order.
+func onePath(cmd *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return weir.E("", weir.Invalid, "one file can be applied at a time, and here are %d paths: an apply is one order, all of it or nothing", len(args))
+	}
+	return exactly("PATH")(cmd, args)
 }
 
 func (c *cli) apply(ctx context.Context, cl *client.Client, f client.File, dryRun bool) error {
@@ -73,9 +81,9 @@ func (c *cli) apply(ctx context.Context, cl *client.Client, f client.File, dryRu
 // projectFile reads a file, or the only YAML file of a directory.
 func projectFile(path string) (name string, text []byte, err error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		found, err := filepath.Glob(filepath.Join(path, "*.yaml"))
+		found, err := yamlFiles(path)
 		if err != nil {
-			return "", nil, err
+			return "", nil, weir.E("", weir.Invalid, "%w", err)
 		}
 		if len(found) != 1 {
 			return "", nil, weir.E("", weir.Invalid, "%s has %d .yaml files, and one can be applied at a time: name it", path, len(found))
@@ -89,6 +97,21 @@ func projectFile(path string) (name string, text []byte, err error) {
 	return path, text, nil
 }
 
+// yamlFiles returns the paths of the YAML files that lie in a directory.
+func yamlFiles(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, e := range entries {
+		if !e.IsDir() && filepath.Ext(e.Name()) == ".yaml" {
+			found = append(found, filepath.Join(dir, e.Name()))
+		}
+	}
+	return found, nil
+}
+
 var placed = regexp.MustCompile(`^(.*):(\d+):(\d+): `)
 
 // withLines puts below each problem that has a place the line that it is about,
@@ -100,6 +123,7 @@ func withLines(err error, f client.File) error {
 	}
 	lines := strings.Split(string(f.Text), "\n")
 	var b strings.Builder
+	marked := false
 	for _, problem := range strings.Split(e.Message, "\n") {
 		b.WriteString("\n" + problem)
 		m := placed.FindStringSubmatch(problem)
@@ -111,8 +135,11 @@ func withLines(err error, f client.File) error {
 		if line < 1 || line > len(lines) || column < 1 || column > len(lines[line-1])+1 {
 			continue
 		}
-		shown := strings.ReplaceAll(lines[line-1], "\t", " ")
-		fmt.Fprintf(&b, "\n    %s\n    %s^", printable(shown), strings.Repeat(" ", column-1))
+		fmt.Fprintf(&b, "\n    %s\n    %s^", printable(lines[line-1]), strings.Repeat(" ", column-1))
+		marked = true
+	}
+	if !marked {
+		return err
 	}
 	return weir.E("", weir.Invalid, "%s", strings.TrimPrefix(b.String(), "\n"))
 }

@@ -45,6 +45,7 @@ func (c *cli) eventsCommand() *cobra.Command {
 	f.StringVar(&from, "since", "", "accepted since: a time, or how long ago, such as 2h")
 	cmd.AddCommand(showCommand(c, showing[client.Event]{
 		arg: "UID", short: "Show an event", example: "  weir events show evt_019a3f…",
+		long: "Shows an event by the uid that Weir gave it: its attributes, what caused it, and its data.",
 		find: (*client.Client).Event, write: writeEvent,
 	}))
 	return c.reading(c.remote(cmd))
@@ -64,7 +65,8 @@ func writeEvent(w io.Writer, e client.Event) {
 		field(w, x.Name, x.Value)
 	}
 	if len(e.Data) > 0 {
-		fmt.Fprintf(w, "\n%s\n", e.Data)
+		fmt.Fprintln(w)
+		writeText(w, e.Data, e.ContentType)
 	}
 }
 

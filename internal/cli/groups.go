@@ -38,6 +38,7 @@ func (c *cli) groupsCommand() *cobra.Command {
 	cmd.Flags().StringVar(&filter.Trigger, "trigger", "", "of this trigger")
 	cmd.AddCommand(showCommand(c, showing[client.Group]{
 		arg: "GROUP", short: "Show a group with its events, also one that has ended", example: "  weir groups show grp_019a3f…",
+		long: "Shows a group: its key, what it has and needs, when it ends, the run that it made, and its events.",
 		find: (*client.Client).Group, write: writeGroup,
 	}))
 	return c.reading(c.remote(cmd))
@@ -81,13 +82,19 @@ func (c *cli) definitionsCommand(kind weir.DefinitionKind) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return showPage(c, page, "NAME REVISION", func(d weir.Definition) []string {
-				return []string{d.Name, strconv.FormatUint(d.Revision, 10)}
+			return c.show(page, func(w io.Writer) {
+				c.table(w, "NAME REVISION", rowsOf(page.Items, func(d weir.Definition) []string {
+					return []string{d.Name, strconv.FormatUint(d.Revision, 10)}
+				}))
+				if page.Next != "" { // the client cannot ask for the next page of definitions
+					fmt.Fprintf(w, "more than these %d, which are the first by name\n", len(page.Items))
+				}
 			})
 		}),
 	}
 	cmd.AddCommand(showCommand(c, showing[client.DefinitionInForce]{
 		arg: "NAME", short: "Show a " + string(kind) + " as it is stored", example: "  weir " + string(kind) + "s show NAME",
+		long: "Shows the " + string(kind) + " in force, in the form in which it is stored.",
 		find: func(cl *client.Client, ctx context.Context, name string) (client.DefinitionInForce, error) {
 			return cl.Definition(ctx, kind, name)
 		},
@@ -97,7 +104,8 @@ func (c *cli) definitionsCommand(kind weir.DefinitionKind) *cobra.Command {
 }
 
 func writeDefinition(w io.Writer, d client.DefinitionInForce) {
-	fmt.Fprintf(w, "%s %s, revision %d\n%s\n", d.Kind, d.Name, d.Revision, d.Body)
+	fmt.Fprintf(w, "%s %s, revision %d\n", d.Kind, d.Name, d.Revision)
+	writeText(w, d.Body, "application/json")
 	for _, what := range slices.Sorted(maps.Keys(d.Counters)) {
 		fmt.Fprintf(w, "%8d  %s\n", d.Counters[what], printable(what))
 	}

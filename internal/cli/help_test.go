@@ -31,8 +31,8 @@ func commands() []*cobra.Command {
 func TestEachCommandTeaches(t *testing.T) {
 	t.Parallel()
 	for _, c := range commands() {
-		if c.Short == "" || c.Example == "" || strings.HasSuffix(c.Short, ".") {
-			t.Errorf("%s: short %q, example %q", c.CommandPath(), c.Short, c.Example)
+		if c.Short == "" || c.Long == "" || c.Example == "" || strings.HasSuffix(c.Short, ".") {
+			t.Errorf("%s: short %q, long %q, example %q", c.CommandPath(), c.Short, c.Long, c.Example)
 		}
 		for line := range strings.Lines(c.Long + "\n" + c.Example) {
 			if len([]rune(line)) > 100 {

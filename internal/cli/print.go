@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +20,7 @@ import (
 
 // show prints a value: as JSON where that is asked for, else as text does.
 func (c *cli) show(v any, text func(w io.Writer)) error {
-	if c.output != "json" {
+	if c.output != jsonFormat {
 		text(c.Out)
 		return nil
 	}
@@ -28,16 +30,23 @@ func (c *cli) show(v any, text func(w io.Writer)) error {
 	return enc.Encode(v)
 }
 
-// table prints rows below their heads, in columns. What could move the cursor
-// of a terminal is shown as it would be in a Go string.
-func table(w io.Writer, head string, rows [][]string) {
+// table prints rows below their heads, in columns, each cell on one line and
+// without what could move the cursor of a terminal. States have their colours.
+func (c *cli) table(w io.Writer, head string, rows [][]string) {
+	if len(rows) == 0 {
+		fmt.Fprintln(w, "nothing found")
+		return
+	}
+	heads := strings.Fields(head)
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(t, strings.ReplaceAll(head, " ", "\t"))
-	for _, row := range rows {
-		for i := range row {
-			row[i] = printable(row[i])
+	for _, row := range append([][]string{heads}, rows...) {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			if cells[i] = printable(cell); heads[i] == "STATE" {
+				cells[i] = c.paint(cell) // its head too: tabwriter counts the colours' bytes
+			}
 		}
-		fmt.Fprintln(t, strings.Join(row, "\t"))
+		fmt.Fprintln(t, strings.Join(cells, "\t"))
 	}
 	_ = t.Flush()
 }
@@ -64,25 +73,26 @@ func clip(s string, n int) string {
 // showPage prints a list as a table, and how to go on.
 func showPage[T any](c *cli, page client.Page[T], head string, row func(T) []string) error {
 	return c.show(page, func(w io.Writer) {
-		if len(page.Items) == 0 {
-			fmt.Fprintln(w, "nothing found")
-			return
-		}
-		rows := make([][]string, len(page.Items))
-		for i, item := range page.Items {
-			rows[i] = row(item)
-		}
-		table(w, head, rows)
+		c.table(w, head, rowsOf(page.Items, row))
 		if page.Next != "" {
 			fmt.Fprintf(w, "more: --after %s\n", page.Next)
 		}
 	})
 }
 
+func rowsOf[T any](items []T, row func(T) []string) [][]string {
+	rows := make([][]string, len(items))
+	for i, item := range items {
+		rows[i] = row(item)
+	}
+	return rows
+}
+
 // showing is how one thing is found by its name or id, and printed for people.
 type showing[T any] struct {
 	arg     string // what it is called in the usage: "UID"
 	short   string
+	long    string
 	example string
 	find    func(*client.Client, context.Context, string) (T, error)
 	write   func(io.Writer, T)
@@ -93,6 +103,7 @@ func showCommand[T any](c *cli, s showing[T]) *cobra.Command {
 	return &cobra.Command{
 		Use:     "show " + s.arg,
 		Short:   s.short,
+		Long:    s.long,
 		Example: s.example,
 		Args:    exactly(s.arg),
 		RunE: c.call(func(ctx context.Context, cl *client.Client, args []string) error {
@@ -132,5 +143,21 @@ func since(text string, now time.Time) (weir.Time, error) {
 func field(w io.Writer, label, value string) {
 	if value != "" {
 		fmt.Fprintf(w, "%-12s%s\n", label, printable(value))
+	}
+}
+
+// writeText prints what somebody else wrote, line by line; JSON is indented, and what
+// is no text is only told of.
+func writeText(w io.Writer, b []byte, contentType string) {
+	var indented bytes.Buffer
+	if weir.IsJSONType(contentType) && json.Indent(&indented, b, "", "  ") == nil {
+		b = indented.Bytes()
+	}
+	if !utf8.Valid(b) {
+		fmt.Fprintf(w, "%d bytes of %s\n", len(b), printable(contentType))
+		return
+	}
+	for line := range strings.Lines(string(b)) {
+		fmt.Fprintln(w, printable(strings.TrimRight(line, "\r\n")))
 	}
 }

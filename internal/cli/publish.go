@@ -10,13 +10,25 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"weir"
 	"weir/client"
 )
 
+// attribute is a flag that sets one attribute of an event.
+type attribute struct{ name, usage string }
+
+// attributes are the flags of publish that are attributes of its event.
+var attributes = [...]attribute{
+	{"type", "the event's type"},
+	{"source", "its source (/api/NAME of the token)"},
+	{"subject", "its subject"},
+	{"id", "its id (made)"},
+	{"time", "when it happened (now)"},
+}
+
 func (c *cli) publishCommand() *cobra.Command {
-	var kind, source, subject, id, at, data string
 	cmd := &cobra.Command{
 		Use:   "publish [FILE]",
 		Short: "Publish events",
@@ -25,66 +37,74 @@ with -, from standard input. The answer comes when they are durable.`,
 		Example: `  weir publish --type order.placed --subject o-17 --data '{"total": 140}'
   weir publish --type photo.taken --data @photo.json
   weir publish events.json`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			cl, err := c.client()
-			if err != nil {
-				return err
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return weir.E("", weir.Invalid, "%d arguments, and it takes one at most: %s", len(args), cmd.UseLine())
 			}
-			if len(args) == 1 {
-				if kind != "" || data != "" {
-					return weir.E("", weir.Invalid, "a file has its own types and data: leave --type and --data out")
-				}
-				body, err := c.read(args[0])
-				if err != nil {
-					return err
-				}
-				return c.publish(cmd.Context(), cl, client.Raw{ContentType: mediaType(body), Body: body})
-			}
-			if kind == "" {
-				return weir.E("", weir.Invalid, "give an event's type, or a file with events").WithField("--type")
-			}
-			raw, err := c.oneEvent(data)
-			if err != nil {
-				return err
-			}
-			for name, value := range map[string]string{"type": kind, "source": source, "subject": subject, "id": id, "time": at} {
-				if value != "" {
-					raw.Query.Set(name, value)
-				}
-			}
-			return c.publish(cmd.Context(), cl, raw)
+			return nil
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&kind, "type", "", "the event's type")
-	f.StringVar(&source, "source", "", "its source (/api/NAME of the token)")
-	f.StringVar(&subject, "subject", "", "its subject")
-	f.StringVar(&id, "id", "", "its id (made)")
-	f.StringVar(&at, "time", "", "when it happened (now)")
-	f.StringVar(&data, "data", "", "its data: JSON, @FILE, or - for standard input")
+	for _, a := range attributes {
+		f.String(a.name, "", a.usage)
+	}
+	f.String("data", "", "its data: JSON, @FILE, or - for standard input")
+	cmd.RunE = c.call(func(ctx context.Context, cl *client.Client, args []string) error {
+		body := c.oneEvent
+		if len(args) == 1 {
+			body = func(ctx context.Context, f *pflag.FlagSet) (client.Raw, error) { return c.events(ctx, f, args[0]) }
+		}
+		raw, err := body(ctx, f)
+		if err != nil {
+			return err
+		}
+		return c.publish(ctx, cl, raw)
+	})
 	return c.reading(c.remote(cmd))
 }
 
-func (c *cli) oneEvent(data string) (client.Raw, error) {
-	raw := client.Raw{ContentType: "application/json", Query: url.Values{}, Body: []byte(data)}
-	if name, ok := strings.CutPrefix(data, "@"); ok {
-		data = name
-	} else if data != "-" {
-		if data == "" {
-			raw.Body = []byte("null")
+// events reads CloudEvents, which have their own attributes and data.
+func (c *cli) events(ctx context.Context, f *pflag.FlagSet, file string) (client.Raw, error) {
+	for _, a := range append(attributes[:], attribute{name: "data"}) {
+		if f.Changed(a.name) {
+			return client.Raw{}, weir.E("", weir.Invalid, "the events in a file have their own: leave it out").WithField("--" + a.name)
 		}
-		return raw, nil
 	}
-	body, err := c.read(data)
-	raw.Body = body
-	return raw, err
+	body, err := c.read(ctx, file)
+	return client.Raw{ContentType: mediaType(body), Body: body}, err
+}
+
+// oneEvent makes the event that the flags tell.
+func (c *cli) oneEvent(ctx context.Context, f *pflag.FlagSet) (client.Raw, error) {
+	raw := client.Raw{ContentType: "application/json", Query: url.Values{}}
+	for _, a := range attributes {
+		if value := f.Lookup(a.name).Value.String(); value != "" {
+			raw.Query.Set(a.name, value)
+		}
+	}
+	if !raw.Query.Has("type") {
+		return raw, weir.E("", weir.Invalid, "give an event's type, or a file with events").WithField("--type")
+	}
+	data := f.Lookup("data").Value.String()
+	name, inFile := strings.CutPrefix(data, "@")
+	switch {
+	case data == "":
+		raw.Body = []byte("null")
+	case inFile || data == "-":
+		var err error
+		if raw.Body, err = c.read(ctx, name); err != nil {
+			return raw, err
+		}
+	default:
+		raw.Body = []byte(data)
+	}
+	return raw, nil
 }
 
 // read reads a file, or standard input for "-".
-func (c *cli) read(name string) (b []byte, err error) {
+func (c *cli) read(ctx context.Context, name string) (b []byte, err error) {
 	if name == "-" {
-		b, err = io.ReadAll(c.In)
+		b, err = await(ctx, func() ([]byte, error) { return io.ReadAll(c.In) })
 	} else {
 		b, err = os.ReadFile(name)
 	}
@@ -92,6 +112,24 @@ func (c *cli) read(name string) (b []byte, err error) {
 		return nil, weir.E("", weir.Invalid, "%w", err)
 	}
 	return b, nil
+}
+
+// await returns what read returns, or that ctx ended first: a read of standard
+// input cannot be interrupted, and is left behind to end with the process.
+func await(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
+	done := make(chan struct{})
+	var got []byte
+	var failed error
+	go func() {
+		defer close(done)
+		got, failed = read()
+	}()
+	select {
+	case <-done:
+		return got, failed
+	case <-ctx.Done():
+		return nil, fmt.Errorf("interrupted: %w", ctx.Err())
+	}
 }
 
 // mediaType tells one CloudEvent from an array of them.

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -39,7 +41,7 @@ type cli struct {
 	Programs
 	Streams
 	url, token, project string
-	output              string // "" or "json"
+	output              format
 }
 
 const long = `Weir holds streams of events until they mean something, then acts.
@@ -53,7 +55,8 @@ from WEIR_URL, WEIR_TOKEN and WEIR_PROJECT. Reading commands print a table, or
 with -o json what the API answered.
 
 Exit status: 0 done, 1 internal error, 2 wrong input or usage, 3 not allowed,
-4 not found, 5 conflict, 6 not now (limited, behind, unavailable, disk full).`
+4 not found, 5 conflict, 6 not now (limited, behind, unavailable, disk full),
+130 interrupted.`
 
 // Run runs one command line and returns its exit status.
 func Run(ctx context.Context, args []string, p Programs, s Streams) int {
@@ -63,7 +66,11 @@ func Run(ctx context.Context, args []string, p Programs, s Streams) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintln(s.Err, "weir: "+errorText(err))
+	for i, line := range strings.Split("weir: "+errorText(err), "\n") {
+		if i == 0 || line != "" {
+			fmt.Fprintln(s.Err, printable(line))
+		}
+	}
 	return exitStatus(err)
 }
 
@@ -105,15 +112,30 @@ func (c *cli) remote(cmd *cobra.Command) *cobra.Command {
 
 // reading makes cmd one that prints what it read.
 func (c *cli) reading(cmd *cobra.Command) *cobra.Command {
-	cmd.PersistentFlags().StringVarP(&c.output, "output", "o", "", "json: what the API answered")
+	cmd.PersistentFlags().VarP(&c.output, "output", "o", "json: what the API answered")
 	return cmd
 }
 
+// format is how output is printed: "" is text for people.
+type format string
+
+const jsonFormat format = "json"
+
+// String, Set and Type make a format the value of a flag.
+func (f *format) String() string { return string(*f) }
+
+func (f *format) Set(s string) error {
+	if s != string(jsonFormat) {
+		return errors.New("use json")
+	}
+	*f = jsonFormat
+	return nil
+}
+
+func (f *format) Type() string { return "string" }
+
 // client returns the client that flags and environment name.
 func (c *cli) client() (*client.Client, error) {
-	if c.output != "" && c.output != "json" {
-		return nil, weir.E("", weir.Invalid, "%q is no form of output: use json", c.output).WithField("--output")
-	}
 	first := func(values ...string) string {
 		for _, v := range values {
 			if v != "" {

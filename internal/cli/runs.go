@@ -52,20 +52,40 @@ that have ended, last ended first.`,
 	f.StringVar(&from, "since", "", "made since: a time, or how long ago, such as 2h")
 	cmd.AddCommand(showCommand(c, showing[client.Run]{
 		arg: "RUN", short: "Show a run with its attempts, steps and log", example: "  weir runs show run_019a3f…",
-		find: (*client.Client).Run, write: writeRun,
+		long: "Shows a run: its batch, and each attempt with what became of its steps, and its log.",
+		find: (*client.Client).Run, write: c.writeRun,
 	}))
+	cmd.AddCommand(c.orderCommands()...)
+	return c.reading(c.remote(cmd))
+}
+
+// orderCommands returns the commands that order what runs do next.
+func (c *cli) orderCommands() (all []*cobra.Command) {
 	for _, order := range []struct {
-		verb, short string
-		call        func(*client.Client, context.Context, string) (client.Ordered, error)
+		verb, short, long string
+		call              func(*client.Client, context.Context, string) (client.Ordered, error)
 	}{
-		{"retry", "Try pending runs now, their tries as they are", (*client.Client).Retry},
-		{"redrive", "Make dead runs pending again, their tries starting anew", (*client.Client).Redrive},
-		{"cancel", "End runs that have not ended", (*client.Client).Cancel},
-		{"purge", "Remove dead runs", (*client.Client).Purge},
+		{
+			"retry", "Try pending runs now, their tries as they are",
+			"Makes each pending run due now. Tries that were made count on.", (*client.Client).Retry,
+		},
+		{
+			"redrive", "Make dead runs pending again, their tries starting anew",
+			"Makes each dead run pending again. Steps that had their effect are not done again.", (*client.Client).Redrive,
+		},
+		{
+			"cancel", "End runs that have not ended",
+			"Ends each run that has not ended. What its steps did stays done.", (*client.Client).Cancel,
+		},
+		{
+			"purge", "Remove dead runs",
+			"Removes each dead run, which cannot be redriven from then on.", (*client.Client).Purge,
+		},
 	} {
-		cmd.AddCommand(&cobra.Command{
+		all = append(all, &cobra.Command{
 			Use:     order.verb + " RUN...",
 			Short:   order.short,
+			Long:    order.long + "\nThe first run that cannot be ordered ends it; those before it are ordered.",
 			Example: "  weir runs " + order.verb + " run_019a3f…",
 			Args:    atLeastOne("RUN"),
 			RunE: c.call(func(ctx context.Context, cl *client.Client, args []string) error {
@@ -73,7 +93,7 @@ that have ended, last ended first.`,
 			}),
 		})
 	}
-	return c.reading(c.remote(cmd))
+	return all
 }
 
 func atLeastOne(name string) cobra.PositionalArgs {
@@ -106,9 +126,9 @@ func (c *cli) order(ids []string, verb string, call func(id string) (client.Orde
 	return errors.Join(failed, err)
 }
 
-func writeRun(w io.Writer, r client.Run) {
+func (c *cli) writeRun(w io.Writer, r client.Run) {
 	field(w, "run", r.ID)
-	field(w, "state", r.State)
+	fmt.Fprintf(w, "%-12s%s\n", "state", c.paint(r.State))
 	field(w, "pipeline", r.Pipeline)
 	field(w, "trigger", r.Trigger)
 	field(w, "reason", r.Reason)
@@ -125,12 +145,12 @@ func writeRun(w io.Writer, r client.Run) {
 		fmt.Fprintln(w, "  "+uid)
 	}
 	for _, a := range r.Attempts {
-		writeAttempt(w, a)
+		c.writeAttempt(w, a)
 	}
 }
 
-func writeAttempt(w io.Writer, a client.Attempt) {
-	fmt.Fprintf(w, "\n%s  %s", a.At, a.Outcome)
+func (c *cli) writeAttempt(w io.Writer, a client.Attempt) {
+	fmt.Fprintf(w, "\n%s  %s", a.At, c.paint(a.Outcome))
 	if a.Try > 0 {
 		fmt.Fprintf(w, "  try %d, took %s", a.Try, a.Took)
 	}

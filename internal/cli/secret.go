@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -34,7 +35,7 @@ line, where others could see it.`,
   weir secret set key --value-file key.pem`,
 		Args: exactly("NAME"),
 		RunE: c.call(func(ctx context.Context, cl *client.Client, args []string) error {
-			value, err := c.value(args[0], file)
+			value, err := c.value(ctx, args[0], file)
 			if err != nil {
 				return err
 			}
@@ -49,6 +50,7 @@ line, where others could see it.`,
 	list := &cobra.Command{
 		Use:     "list",
 		Short:   "List the names of secrets",
+		Long:    "Lists the names of the project's secrets, in order. Values are never shown.",
 		Example: "  weir secret list -o json",
 		Args:    exactly(),
 		RunE: c.call(func(ctx context.Context, cl *client.Client, _ []string) error {
@@ -62,6 +64,7 @@ line, where others could see it.`,
 	remove := &cobra.Command{
 		Use:     "delete NAME",
 		Short:   "Delete a secret",
+		Long:    "Deletes a secret. What names it as ${secret.NAME} fails from then on.",
 		Example: "  weir secret delete github",
 		Args:    exactly("NAME"),
 		RunE: c.call(func(ctx context.Context, cl *client.Client, args []string) error {
@@ -72,12 +75,12 @@ line, where others could see it.`,
 			return nil
 		}),
 	}
-	cmd.AddCommand(set, list, remove)
-	return c.reading(c.remote(cmd))
+	cmd.AddCommand(set, c.reading(list), remove)
+	return c.remote(cmd)
 }
 
 // value reads a secret's value from a file, the terminal or standard input.
-func (c *cli) value(name, file string) (string, error) {
+func (c *cli) value(ctx context.Context, name, file string) (string, error) {
 	if file != "" {
 		b, err := os.ReadFile(file)
 		if err != nil {
@@ -87,13 +90,27 @@ func (c *cli) value(name, file string) (string, error) {
 	}
 	if in, ok := c.In.(*os.File); ok && term.IsTerminal(int(in.Fd())) {
 		fmt.Fprintf(c.Err, "value of %s: ", name)
-		b, err := term.ReadPassword(int(in.Fd()))
+		b, err := unechoed(ctx, int(in.Fd()))
 		fmt.Fprintln(c.Err)
 		return string(b), err
 	}
-	b, err := io.ReadAll(io.LimitReader(c.In, 1<<20))
+	b, err := await(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(c.In, 1<<20)) })
 	if err != nil {
 		return "", weir.E("", weir.Invalid, "read the value: %w", err)
 	}
 	return strings.TrimSuffix(string(b), "\n"), nil
+}
+
+// unechoed reads a line from a terminal without showing it. Where ctx ends
+// first, the terminal shows again what is typed.
+func unechoed(ctx context.Context, fd int) ([]byte, error) {
+	before, err := term.GetState(fd)
+	if err != nil {
+		return nil, err
+	}
+	b, err := await(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
+	if ctx.Err() != nil {
+		err = errors.Join(err, term.Restore(fd, before))
+	}
+	return b, err
 }

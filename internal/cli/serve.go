@@ -49,8 +49,10 @@ environment and flags.`,
 	})
 	var printFile, checkFile string
 	show := &cobra.Command{
-		Use:     "print",
-		Short:   "Print all settings as YAML, secrets masked",
+		Use:   "print",
+		Short: "Print all settings as YAML, secrets masked",
+		Long: `Prints every setting with the value it would have, in the form that --config reads.
+Secrets are masked.`,
 		Example: "  WEIR_LISTEN=0.0.0.0:80 weir config print",
 		Args:    exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -62,8 +64,10 @@ environment and flags.`,
 		},
 	}
 	check := &cobra.Command{
-		Use:     "check",
-		Short:   "Say what is wrong with the configuration, or nothing",
+		Use:   "check",
+		Short: "Say what is wrong with the configuration, or nothing",
+		Long: `Reads the configuration as weir serve would. Where it is wrong the exit status is 2, and the
+error names the file and line, the variable or the flag.`,
 		Example: "  weir config check --config /etc/weir.yaml",
 		Args:    exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -94,7 +98,7 @@ func (c *cli) load(cmd *cobra.Command, file string) (config.Config, error) {
 
 func (c *cli) demoCommand() *cobra.Command {
 	var once bool
-	var file, output string
+	var file string
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run the main job on real input, to watch",
@@ -107,10 +111,7 @@ Ctrl-C; with --once it ends, and the exit status is 0 only if all was seen.`,
   weir demo --once --file my-weir.yaml`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o := DemoOptions{Once: once, JSON: output == "json", Out: c.Out}
-			if output != "" && output != "json" {
-				return weir.E("", weir.Invalid, "%q is no form of output: use json", output).WithField("--output")
-			}
+			o := DemoOptions{Once: once, JSON: c.output == jsonFormat, Out: c.Out}
 			if file != "" {
 				text, err := os.ReadFile(file)
 				if err != nil {
@@ -123,7 +124,7 @@ Ctrl-C; with --once it ends, and the exit status is 0 only if all was seen.`,
 	}
 	cmd.Flags().BoolVar(&once, "once", false, "end when all was seen")
 	cmd.Flags().StringVar(&file, "file", "", "project file in place of the example's")
-	cmd.Flags().StringVarP(&output, "output", "o", "", "json: the report with all ids")
+	cmd.Flags().VarP(&c.output, "output", "o", "json: the report with all ids")
 	return cmd
 }
 
@@ -131,6 +132,7 @@ func (c *cli) versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version of this program",
+		Long:    "Prints the version of this program. It asks no server.",
 		Example: "  weir version -o json",
 		Args:    exactly(),
 		RunE: func(*cobra.Command, []string) error {

@@ -49,6 +49,7 @@ type Change struct {
 	Pipeline string
 	Trigger  string        // "" where no trigger made the run
 	After    time.Duration // Retrying, Held, Lost: due is the record's At + After
+	Origin   string        // Held: whose gate was shut, which the definition may not tell
 	Error    string        // Retrying, Died, Lost: what went wrong, one line
 	By       string        // who ordered it: a user, token or node
 

@@ -256,6 +256,9 @@ func (h *history) change() {
 			{Index: rapid.IntRange(0, 2).Draw(h.t, "step"), Finished: rapid.Bool().Draw(h.t, "finished")},
 		}}
 	}
+	if c.Kind == weir.Held {
+		c.Origin = oneOf(h.t, "origin", []string{"", "http://rendered.example"})
+	}
 	h.add(weir.Record{Project: run.Project, Change: c})
 }
 

@@ -370,8 +370,11 @@ func (n *naive) change(rec *weir.Record) {
 		run.State, run.Due, run.Ended, run.Tries = weir.RunPending, rec.At, 0, 0
 	default:
 	}
-	if p, ok := n.pipelineOf(run); ok {
+	if p, ok := n.pipelineOf(run); ok && len(run.Done) > 0 {
 		run.Lane.Origin = originOf(p, run.Done)
+	}
+	if c.Origin != "" {
+		run.Lane.Origin = c.Origin
 	}
 }
 

@@ -106,11 +106,13 @@ func (f *Fold) changeRun(run *weir.Run, rec *weir.Record) {
 		run.State, run.Due, run.Ended, run.Tries = weir.RunPending, rec.At, 0, 0
 	case weir.Succeeded, weir.Cancelled, weir.Purged, weir.Stale: // not here
 	}
-	if len(run.Done) == 0 {
-		return
+	if len(run.Done) > 0 {
+		if p := f.scope(run.Project).pipelineAt(run.Pipeline, run.Firing.PipeRev); p != nil {
+			run.Lane.Origin = pipeline.Origin(p.def, run.Done)
+		}
 	}
-	if p := f.scope(run.Project).pipelineAt(run.Pipeline, run.Firing.PipeRev); p != nil {
-		run.Lane.Origin = pipeline.Origin(p.def, run.Done)
+	if c.Origin != "" {
+		run.Lane.Origin = c.Origin
 	}
 }
 

@@ -57,6 +57,7 @@ func (e *encoder) change(v *weir.Change) {
 	e.string(v.Pipeline)
 	e.string(v.Trigger)
 	e.signed(int64(v.After))
+	e.string(v.Origin)
 	e.string(v.Error)
 	e.string(v.By)
 	e.flag(v.Attempt != nil)
@@ -85,6 +86,7 @@ func (d *decoder) change(v *weir.Change) {
 	v.Pipeline = d.string()
 	v.Trigger = d.string()
 	v.After = time.Duration(d.signed())
+	v.Origin = d.string()
 	v.Error = d.string()
 	v.By = d.string()
 	if d.flag() {

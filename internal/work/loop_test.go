@@ -208,7 +208,7 @@ func TestRunIsHeldBeforeAShutGateAndKeepsWhatIsDone(t *testing.T) {
 	_, changes := b.try(run, steps(httpStep(a.URL), httpStep(z.URL+"/x")))
 
 	c := changes[0]
-	if c.Kind != weir.Held || c.After != 0 || !c.Attempt.Steps[0].Finished || c.Attempt.Try != 1 {
+	if c.Kind != weir.Held || c.After != 0 || c.Origin != z.URL || !c.Attempt.Steps[0].Finished || c.Attempt.Try != 1 {
 		t.Errorf("got %+v, %+v", c, c.Attempt)
 	}
 	if asked := <-b.gate.asked; asked != z.URL || len(b.gate.asked) > 0 || len(z.got()) > 0 {
@@ -218,7 +218,7 @@ func TestRunIsHeldBeforeAShutGateAndKeepsWhatIsDone(t *testing.T) {
 	run = folded(run, c)
 	run.Lane.Origin, run.Firing.PipeRev = "", 5
 	_, changes = b.try(run, steps(httpStep(a.URL), httpStep("${'"+z.URL+"'}/x")))
-	if c := changes[0]; c.Kind != weir.Held || c.After != heldPause || c.Attempt.Try != 0 {
+	if c := changes[0]; c.Kind != weir.Held || c.After != 0 || c.Origin != z.URL || c.Attempt.Try != 0 {
 		t.Errorf("not literal: got %+v, %+v", c, c.Attempt)
 	}
 }

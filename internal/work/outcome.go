@@ -40,6 +40,7 @@ func (t *try) batch(end ending, node string, now time.Time) weir.Batch {
 		Pipeline: run.Pipeline,
 		Trigger:  run.Firing.Trigger,
 		After:    end.after,
+		Origin:   end.origin,
 		Error:    end.message,
 		Attempt:  &p.attempt,
 	}

@@ -33,13 +33,10 @@ type try struct {
 type ending struct {
 	kind    weir.ChangeKind
 	after   time.Duration
+	origin  string // weir.Held: whose gate was shut
 	message string
 	verdict weir.Verdict
 }
-
-// heldPause is how long a run waits that was held for an origin which dispatch
-// does not know beforehand, so that no lane holds it back.
-const heldPause = time.Second
 
 // attempt does the steps that are not done yet. It does not fail: what goes
 // wrong is how the try ends.
@@ -131,16 +128,12 @@ func (l *Loop) enters(ctx context.Context, t *try, s *compiled, in *step.Input) 
 	return l.Dispatcher.Enter(ctx, t.lease.Run.ID, origin)
 }
 
-// held ends a try before a shut gate.
+// held ends a try before a shut gate: its lane will be one that has that gate.
 func (t *try) held(ctx context.Context) ending {
 	if errors.Is(context.Cause(ctx), errCancelled) {
 		return ending{kind: weir.Stale}
 	}
-	done := append(t.steps[:len(t.steps):len(t.steps)], t.lease.Run.Done...)
-	if pipeline.Origin(t.lease.Pipe, done) == t.origin {
-		return ending{kind: weir.Held} // its lane now has the gate that is shut
-	}
-	return ending{kind: weir.Held, after: heldPause}
+	return ending{kind: weir.Held, origin: t.origin}
 }
 
 // failed ends a try whose step failed, or whose outcome nobody can tell.

@@ -51,8 +51,8 @@ func (c *Client) apply(ctx context.Context, f File, q url.Values) (Applied, erro
 }
 
 // Definitions lists the definitions of one kind that are in force, by name.
-func (c *Client) Definitions(ctx context.Context, kind weir.DefinitionKind) (Page[weir.Definition], error) {
-	return get[Page[weir.Definition]](ctx, c, "/v1/"+string(kind)+"s", nil)
+func (c *Client) Definitions(ctx context.Context, kind weir.DefinitionKind, p Paging) (Page[weir.Definition], error) {
+	return get[Page[weir.Definition]](ctx, c, "/v1/"+string(kind)+"s", p.values())
 }
 
 // DefinitionInForce is a definition shown alone: a trigger with what it did with events

@@ -203,7 +203,7 @@ func TestABadProjectFileChangesNothing(t *testing.T) {
 			if e := asError(t, err); e.Code != weir.Invalid || !strings.Contains(e.Message, c.want) {
 				t.Errorf("got %s: %s", e.Code, e.Message)
 			}
-			page, err := s.Definitions(t.Context(), weir.KindTrigger)
+			page, err := s.Definitions(t.Context(), weir.KindTrigger, client.Paging{})
 			if err != nil || len(page.Items) != 1 || page.Items[0].Name != "good" {
 				t.Errorf("in force: %+v, %v", page.Items, err)
 			}

@@ -155,7 +155,7 @@ func TestAppliesThatRaceAllHold(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	page, err := s.Definitions(t.Context(), weir.KindTrigger)
+	page, err := s.Definitions(t.Context(), weir.KindTrigger, client.Paging{})
 	if err != nil || len(page.Items) != held || held == 0 {
 		t.Errorf("%d applies were answered, %d triggers are in force, %v", held, len(page.Items), err)
 	}

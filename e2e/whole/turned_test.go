@@ -48,7 +48,7 @@ func TestABadProjectFileIsAnsweredWithItsKeyAndPlace(t *testing.T) {
 			if status != c.status || p.Status != c.status || p.Code != weir.Invalid || p.Field != c.field || !strings.HasPrefix(p.Detail, c.detail) {
 				t.Errorf("%d %s", status, answer)
 			}
-			if page, err := s.Definitions(t.Context(), weir.KindTrigger); err != nil || len(page.Items) != 0 {
+			if page, err := s.Definitions(t.Context(), weir.KindTrigger, client.Paging{}); err != nil || len(page.Items) != 0 {
 				t.Errorf("in force: %+v, %v", page.Items, err)
 			}
 		})

@@ -77,21 +77,17 @@ func (c *cli) definitionsCommand(kind weir.DefinitionKind) *cobra.Command {
 		Long:    "Lists the " + string(kind) + "s in force, and the revision that installed each.",
 		Example: "  weir " + string(kind) + "s\n  weir " + string(kind) + "s show NAME",
 		Args:    exactly(),
-		RunE: c.call(func(ctx context.Context, cl *client.Client, _ []string) error {
-			page, err := cl.Definitions(ctx, kind)
-			if err != nil {
-				return err
-			}
-			return c.show(page, func(w io.Writer) {
-				c.table(w, "NAME REVISION", rowsOf(page.Items, func(d weir.Definition) []string {
-					return []string{d.Name, strconv.FormatUint(d.Revision, 10)}
-				}))
-				if page.Next != "" { // the client cannot ask for the next page of definitions
-					fmt.Fprintf(w, "more than these %d, which are the first by name\n", len(page.Items))
-				}
-			})
-		}),
 	}
+	page := paging(cmd)
+	cmd.RunE = c.call(func(ctx context.Context, cl *client.Client, _ []string) error {
+		definitions, err := cl.Definitions(ctx, kind, *page)
+		if err != nil {
+			return err
+		}
+		return showPage(c, definitions, "NAME REVISION", func(d weir.Definition) []string {
+			return []string{d.Name, strconv.FormatUint(d.Revision, 10)}
+		})
+	})
 	cmd.AddCommand(showCommand(c, showing[client.DefinitionInForce]{
 		arg: "NAME", short: "Show a " + string(kind) + " as it is stored", example: "  weir " + string(kind) + "s show NAME",
 		long: "Shows the " + string(kind) + " in force, in the form in which it is stored.",

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -80,10 +81,7 @@ func Run(ctx context.Context, o Options) error {
 		}
 	}
 	stop()
-	if stopped := <-served; err == nil {
-		err = stopped
-	}
-	return err
+	return errors.Join(err, <-served) // what ended the server says why it did not answer
 }
 
 func configuration(dir string) config.Config {

@@ -135,6 +135,7 @@ func (h *history) applyTriggers(project weir.ProjectID) {
 		case "delete":
 			order.Delete = append(order.Delete, weir.Definition{Kind: weir.KindTrigger, Name: name})
 		}
+		h.ownSteps(order, name)
 	}
 	h.add(weir.Record{Project: project, Apply: order})
 }
@@ -201,8 +202,20 @@ func (h *history) fire() weir.Criterion {
 	return c
 }
 
+// pipelineName draws a pipeline; t1.run and the like stand in a trigger itself.
 func (h *history) pipelineName() string {
-	return oneOf(h.t, "pipeline", []string{"", "p", "q", "r", "undefined"})
+	return oneOf(h.t, "pipeline", []string{"", "p", "q", "r", "undefined", "t1.run", "t2.run", "t3.run"})
+}
+
+// ownSteps draws what an order does with the steps that stand in a trigger.
+func (h *history) ownSteps(order *weir.Apply, trigger string) {
+	name := trigger + ".run"
+	switch oneOf(h.t, "steps of "+trigger, []string{"new", "delete", "leave"}) {
+	case "new":
+		order.Put = append(order.Put, definition(weir.KindPipeline, name, h.pipeline()))
+	case "delete":
+		order.Delete = append(order.Delete, weir.Definition{Kind: weir.KindPipeline, Name: name})
+	}
 }
 
 func (h *history) applyPipelines(project weir.ProjectID) {

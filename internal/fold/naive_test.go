@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -28,6 +29,8 @@ type naiveProject struct {
 	revision  uint64
 	triggers  map[string]naiveTrigger
 	pipelines map[string]naivePipeline
+
+	left map[string]map[string]naivePipeline // by version of a trigger: the pipelines when another took its place
 }
 
 type naiveTrigger struct {
@@ -67,7 +70,10 @@ func newNaive(shard weir.Shard) *naive {
 func (n *naive) project(id weir.ProjectID) *naiveProject {
 	p := n.projects[id]
 	if p == nil {
-		p = &naiveProject{triggers: make(map[string]naiveTrigger), pipelines: make(map[string]naivePipeline)}
+		p = &naiveProject{
+			triggers: make(map[string]naiveTrigger), pipelines: make(map[string]naivePipeline),
+			left: make(map[string]map[string]naivePipeline),
+		}
 		n.projects[id] = p
 	}
 	return p
@@ -316,7 +322,11 @@ func (n *naive) makeRun(id weir.RunID, project weir.ProjectID, pipeline string, 
 		ID: id, Project: project, State: weir.RunPending, Pipeline: pipeline, Due: f.Made, Firing: f,
 		Lane: weir.Lane{Project: project, Pipeline: pipeline},
 	}
-	if p, ok := n.project(project).pipelines[pipeline]; ok {
+	pipelines := n.project(project).pipelines
+	if left := n.project(project).left[versionName(f.Trigger, f.Revision)]; left != nil && strings.HasPrefix(pipeline, f.Trigger+".") {
+		pipelines = left
+	}
+	if p, ok := pipelines[pipeline]; ok {
 		run.Firing.PipeRev = p.revision
 		run.Lane.Origin = originOf(p.def, nil)
 	}
@@ -384,9 +394,19 @@ func (n *naive) pipelineOf(run *weir.Run) (weir.Pipeline, bool) {
 	return p.def, ok
 }
 
+// leave keeps what the versions of triggers had that an order replaces or deletes.
+func (p *naiveProject) leave(order *weir.Apply) {
+	for _, d := range slices.Concat(order.Delete, order.Put) {
+		if t, ok := p.triggers[d.Name]; ok && d.Kind == weir.KindTrigger {
+			p.left[versionName(d.Name, t.revision)] = maps.Clone(p.pipelines)
+		}
+	}
+}
+
 func (n *naive) apply(rec *weir.Record) {
 	p := n.project(rec.Project)
 	p.revision = rec.Apply.Revision
+	p.leave(rec.Apply)
 	for _, d := range rec.Apply.Delete {
 		switch d.Kind {
 		case weir.KindTrigger:

@@ -52,7 +52,7 @@ func (f *Fold) makeRun(b birth) {
 		Due:      b.firing.Made,
 		Firing:   b.firing,
 	}
-	if p := f.scope(b.project).pipelines[b.pipeline]; p != nil {
+	if p := f.scope(b.project).pipelineOf(b.firing.Trigger, b.firing.Revision, b.pipeline); p != nil {
 		run.Firing.PipeRev = p.revision
 		run.Lane.Origin = p.origin
 		if p.per != nil {

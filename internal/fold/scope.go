@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"weir"
 	"weir/internal/pipeline"
@@ -16,6 +17,7 @@ import (
 type scope struct {
 	project      weir.ProjectID
 	versions     map[versionKey]Installed
+	revisions    map[nameKey][]uint64 // that installed or removed a name, ascending
 	triggers     map[string]*trigger.Compiled
 	pipelines    map[string]*pipe
 	destinations map[string]weir.Destination
@@ -32,6 +34,11 @@ type versionKey struct {
 	revision uint64
 }
 
+type nameKey struct {
+	kind weir.DefinitionKind
+	name string
+}
+
 // pipe is a pipeline with what the fold asks of it.
 type pipe struct {
 	def      *weir.Pipeline
@@ -44,6 +51,7 @@ func newScope(project weir.ProjectID) *scope {
 	return &scope{
 		project:      project,
 		versions:     make(map[versionKey]Installed),
+		revisions:    make(map[nameKey][]uint64),
 		triggers:     make(map[string]*trigger.Compiled),
 		pipelines:    make(map[string]*pipe),
 		destinations: make(map[string]weir.Destination),
@@ -55,6 +63,8 @@ func newScope(project weir.ProjectID) *scope {
 // install puts one version in force, or takes the name out of force where Body
 // is nil.
 func (s *scope) install(in Installed) error {
+	name := nameKey{in.Kind, in.Name}
+	s.revisions[name] = append(s.revisions[name], in.Revision)
 	if in.Body == nil {
 		s.remove(in.Kind, in.Name)
 		return nil
@@ -120,6 +130,26 @@ func (s *scope) triggerAt(name string, revision uint64) *trigger.Compiled {
 	}
 	s.oldTriggers[key] = t
 	return t
+}
+
+// pipelineOf returns the pipeline of a name that a version of a trigger runs, or
+// nil: the one in force, but steps that stand in the trigger itself are those of
+// that version, as they were when another took its place.
+func (s *scope) pipelineOf(trigger string, revision uint64, name string) *pipe {
+	if !strings.HasPrefix(name, trigger+".") {
+		return s.pipelines[name]
+	}
+	versions := s.revisions[nameKey{weir.KindTrigger, trigger}]
+	next, _ := slices.BinarySearch(versions, revision+1)
+	if next == len(versions) {
+		return s.pipelines[name]
+	}
+	steps := s.revisions[nameKey{weir.KindPipeline, name}]
+	i, _ := slices.BinarySearch(steps, versions[next])
+	if i == 0 {
+		return nil
+	}
+	return s.pipelineAt(name, steps[i-1])
 }
 
 // pipelineAt returns a version of a pipeline, or nil.

@@ -61,7 +61,7 @@ func TestReaderThatNamesItsPlaceNeverMissesWhatItWrote(t *testing.T) {
 // A slow machine makes both figures large and their ratio a matter of luck, so
 // the best of some rounds counts, and what is quick anyway is quick enough.
 func TestHangingDestinationDoesNotSlowOthersDown(t *testing.T) {
-	const events, rate, hanging, rounds = 1000, 200, 10_000, 3
+	const events, rate, hanging, rounds = 1000, 200, 10_000, 6
 	const quick = 10 * time.Millisecond
 	for round := 1; ; round++ {
 		alone, beside := deliverBeside(t, hanging, events, rate)

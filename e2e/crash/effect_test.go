@@ -37,13 +37,17 @@ func (s *server) publishTwo(t *testing.T) {
 	}
 }
 
-// theRun returns the only run of the trigger two, shown alone.
+// theRun returns the only run of the trigger two, shown alone, when it has ended.
+// Lists are as of what was flushed, so after a kill they may not have it yet.
 func (s *server) theRun(t *testing.T) client.Run {
 	t.Helper()
-	s.settle(t.Context(), t)
-	runs, err := s.Runs(t.Context(), client.RunFilter{Trigger: "two"}, client.Paging{})
-	if err != nil || len(runs.Items) != 1 {
-		t.Fatalf("runs of the trigger: %v, %v; want one", runs.Items, err)
+	var runs client.Page[client.Run]
+	until(t.Context(), t, "the run to end", func() (ended bool, err error) {
+		runs, err = s.Runs(t.Context(), client.RunFilter{Trigger: "two"}, client.Paging{})
+		return err == nil && len(runs.Items) > 0 && runs.Items[0].Ended != 0, err
+	})
+	if len(runs.Items) != 1 {
+		t.Fatalf("runs of the trigger: %v; want one", runs.Items)
 	}
 	run, err := s.Run(t.Context(), runs.Items[0].ID)
 	if err != nil {

@@ -88,7 +88,7 @@ var rooms = []room{
 
 	{path: "internal/app", layer: layerApp},
 	{path: "internal/demo", layer: layerApp, also: []string{"internal/app", "examples/github"}},
-	{path: "internal/cli", layer: layerCLI, also: []string{"internal/config", "internal/project"}},
+	{path: "internal/cli", layer: layerCLI, also: []string{"internal/config"}},
 	{path: "internal/archtest", layer: layerAlone},
 
 	{path: "bench", layer: layerLoose},

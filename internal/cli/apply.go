@@ -71,7 +71,7 @@ func (c *cli) apply(ctx context.Context, cl *client.Client, f client.File, dryRu
 		case len(applied.Changes) == 0:
 			fmt.Fprintf(w, "nothing to change; revision %d\n", applied.Revision)
 		case dryRun:
-			fmt.Fprintf(w, "would become revision %d\n", applied.Revision)
+			fmt.Fprintf(w, "a dry run: nothing was changed; revision %d\n", applied.Revision)
 		default:
 			fmt.Fprintf(w, "applied as revision %d\n", applied.Revision)
 		}

@@ -24,7 +24,9 @@ func commands() []*cobra.Command {
 			walk(sub)
 		}
 	}
-	walk(New(Programs{}, Streams{Env: func(string) string { return "" }}))
+	root := New(Programs{}, Streams{Env: func(string) string { return "" }})
+	root.InitDefaultHelpCmd()
+	walk(root)
 	return all
 }
 

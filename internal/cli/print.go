@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -20,14 +22,19 @@ import (
 
 // show prints a value: as JSON where that is asked for, else as text does.
 func (c *cli) show(v any, text func(w io.Writer)) error {
-	if c.output != jsonFormat {
-		text(c.Out)
-		return nil
+	var b bytes.Buffer // written as one, so that a full disk is told of
+	if c.output == jsonFormat {
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(v); err != nil {
+			return err
+		}
+	} else {
+		text(&b)
 	}
-	enc := json.NewEncoder(c.Out)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	_, err := b.WriteTo(c.Out)
+	return err
 }
 
 // table prints rows below their heads, in columns, each cell on one line and
@@ -118,18 +125,36 @@ func showCommand[T any](c *cli, s showing[T]) *cobra.Command {
 
 // paging adds the flags of a list.
 func paging(cmd *cobra.Command) *client.Paging {
-	p := &client.Paging{}
-	cmd.Flags().IntVar(&p.Limit, "limit", 50, "how many at most; 1,000 is the most")
+	p := &client.Paging{Limit: 50}
+	cmd.Flags().Var((*count)(&p.Limit), "limit", "how many at most; 1,000 is the most")
 	cmd.Flags().StringVar(&p.After, "after", "", "go on where a list said more")
 	return p
 }
+
+// count is the value of a flag that is a number above 0: the API takes 0 for
+// one that was not given.
+type count int
+
+// String, Set and Type make a count the value of a flag.
+func (n *count) String() string { return strconv.Itoa(int(*n)) }
+
+func (n *count) Set(s string) error {
+	i, err := strconv.Atoi(s)
+	if err != nil || i < 1 {
+		return errors.New("use a number above 0")
+	}
+	*n = count(i)
+	return nil
+}
+
+func (n *count) Type() string { return "int" }
 
 // since reads "2h", "3d" or an RFC 3339 time; "" is none.
 func since(text string, now time.Time) (weir.Time, error) {
 	if text == "" {
 		return 0, nil
 	}
-	if d, err := weir.ParseDuration(text); err == nil {
+	if d, err := weir.ParseDuration(text); err == nil && d >= 0 {
 		return weir.TimeOf(now.Add(-d.Std())), nil
 	}
 	t, err := weir.ParseTime(text)

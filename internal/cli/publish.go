@@ -39,7 +39,7 @@ with -, from standard input. The answer comes when they are durable.`,
   weir publish events.json`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return weir.E("", weir.Invalid, "%d arguments, and it takes one at most: %s", len(args), cmd.UseLine())
+				return weir.E("", weir.Invalid, "it takes one argument at most, not %d: %s", len(args), cmd.UseLine())
 			}
 			return nil
 		},
@@ -78,11 +78,11 @@ func (c *cli) events(ctx context.Context, f *pflag.FlagSet, file string) (client
 func (c *cli) oneEvent(ctx context.Context, f *pflag.FlagSet) (client.Raw, error) {
 	raw := client.Raw{ContentType: "application/json", Query: url.Values{}}
 	for _, a := range attributes {
-		if value := f.Lookup(a.name).Value.String(); value != "" {
-			raw.Query.Set(a.name, value)
+		if f.Changed(a.name) { // also to nothing, which the API refuses
+			raw.Query.Set(a.name, f.Lookup(a.name).Value.String())
 		}
 	}
-	if !raw.Query.Has("type") {
+	if raw.Query.Get("type") == "" {
 		return raw, weir.E("", weir.Invalid, "give an event's type, or a file with events").WithField("--type")
 	}
 	data := f.Lookup("data").Value.String()

@@ -98,6 +98,7 @@ func New(p Programs, s Streams) *cobra.Command {
 		c.definitionsCommand(weir.KindTrigger), c.definitionsCommand(weir.KindPipeline), c.definitionsCommand(weir.KindSource),
 		c.secretCommand(),
 	)
+	root.SetHelpCommand(helpCommand(root))
 	return root
 }
 
@@ -171,27 +172,55 @@ func (c *cli) call(f calling) func(*cobra.Command, []string) error {
 
 // group is a command that only has others below it.
 func group(cmd *cobra.Command) *cobra.Command {
-	cmd.SuggestionsMinimumDistance = 2
-	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return nil
-		}
-		hint := ""
-		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-			hint = fmt.Sprintf(" (did you mean %q?)", near[0])
-		}
-		return weir.E("", weir.Invalid, "%s has no command %q%s; %s --help lists them", cmd.CommandPath(), args[0], hint, cmd.CommandPath())
-	}
+	cmd.Args = exactly()
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	return cmd
 }
 
-// exactly wants so many arguments, and says which.
+// exactly wants so many arguments, and says which. What a command with others
+// below it does not want is one of them, misspelt.
 func exactly(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) == len(names) {
+		switch {
+		case len(args) == len(names):
 			return nil
+		case len(names) == 0 && cmd.HasSubCommands():
+			return unknown(cmd, args[0])
+		case len(names) == 0:
+			return weir.E("", weir.Invalid, "it takes no argument, and here is %q: %s", args[0], cmd.UseLine())
 		}
-		return weir.E("", weir.Invalid, "%d arguments, and it takes %d: %s", len(args), len(names), cmd.UseLine())
+		return weir.E("", weir.Invalid, "it takes %s, and here are %d arguments: %s", strings.Join(names, " "), len(args), cmd.UseLine())
+	}
+}
+
+// unknown is the error that cmd has no command of a name.
+func unknown(cmd *cobra.Command, name string) error {
+	cmd.SuggestionsMinimumDistance = 2
+	hint := ""
+	if near := cmd.SuggestionsFor(name); len(near) > 0 {
+		hint = fmt.Sprintf(" (did you mean %q?)", near[0])
+	}
+	return weir.E("", weir.Invalid, "%s has no command %q%s; %s --help lists them", cmd.CommandPath(), name, hint, cmd.CommandPath())
+}
+
+// helpCommand returns the command `help`, which, unlike cobra's, fails for what
+// is no command.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND...]",
+		Short:   "Tell more of a command",
+		Long:    "Prints what COMMAND --help prints.",
+		Example: "  weir help runs show",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 {
+				return unknown(cmd, rest[0])
+			}
+			cmd.InitDefaultHelpFlag() // which Execute gives only to the command that it runs
+			return cmd.Help()
+		},
 	}
 }

@@ -66,7 +66,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err
 		return a, fmt.Errorf("make the data directory: %w", err)
 	}
 	if a.listener, err = net.Listen("tcp", cfg.Listen); err != nil {
-		return a, fmt.Errorf("listen: %w", err)
+		return a, weir.E("listen", weir.Unavailable, "%w", err)
 	}
 	a.journal, err = chapter.Open(ctx, chapter.Options{Dir: filepath.Join(cfg.Data, journalDir), Logger: log})
 	if err != nil {

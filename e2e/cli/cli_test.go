@@ -1,17 +1,22 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -51,8 +56,9 @@ func weirMain() {
 // server does by itself.
 func among() {
 	words, name := os.Args[1:len(os.Args)-1], os.Args[len(os.Args)-1]
+	var out strings.Builder
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
-		var out strings.Builder
+		out.Reset()
 		cli.Run(context.Background(), []string{"runs", "-o", "json"}, cli.Programs{},
 			cli.Streams{In: os.Stdin, Out: &out, Err: os.Stderr, Env: os.Getenv})
 		var page struct{ Items []map[string]any }
@@ -66,7 +72,7 @@ func among() {
 			}
 		}
 	}
-	fmt.Fprintln(os.Stderr, "no such run in time")
+	fmt.Fprintln(os.Stderr, "no such run in time:", out.String())
 	os.Exit(1)
 }
 
@@ -118,6 +124,17 @@ func TestScripts(t *testing.T) {
 				var v any
 				ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &v))
 			},
+			// field NAME: the field of the only item of the last output becomes the last output.
+			"field": func(ts *testscript.TestScript, _ bool, args []string) {
+				var page struct{ Items []map[string]any }
+				ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &page))
+				if len(page.Items) != 1 {
+					ts.Fatalf("%d items", len(page.Items))
+				}
+				fmt.Fprintln(ts.Stdout(), page.Items[0][args[0]])
+			},
+			"pages":   pages,
+			"nowhere": nowhere,
 			// status N COMMAND...: the command ends with that exit status.
 			"status": func(ts *testscript.TestScript, _ bool, args []string) {
 				err := ts.Exec(args[1], args[2:]...)
@@ -127,6 +144,55 @@ func TestScripts(t *testing.T) {
 			},
 		},
 	})
+}
+
+// pages N LIST...: the list has N items, shown one a page as all together.
+func pages(ts *testscript.TestScript, _ bool, args []string) {
+	type page struct {
+		Items []any
+		Next  string
+	}
+	read := func(more ...string) (p page) {
+		ts.Check(ts.Exec("weir", slices.Concat(args[1:], []string{"-o", "json"}, more)...))
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &p))
+		return p
+	}
+	all := read()
+	if fmt.Sprint(len(all.Items)) != args[0] || all.Next != "" {
+		ts.Fatalf("%d items, and then %q", len(all.Items), all.Next)
+	}
+	var single []any
+	for p := read("--limit", "1"); ; p = read("--limit", "1", "--after", p.Next) {
+		if len(p.Items) > 1 {
+			ts.Fatalf("%d items on a page of one", len(p.Items))
+		}
+		single = append(single, p.Items...)
+		if p.Next == "" {
+			break
+		}
+	}
+	if !reflect.DeepEqual(all.Items, single) {
+		ts.Fatalf("all: %v\nby pages: %v", all.Items, single)
+	}
+}
+
+// nowhere TEXT: no file of the server has the text.
+func nowhere(ts *testscript.TestScript, _ bool, args []string) {
+	files := 0
+	ts.Check(filepath.WalkDir(ts.MkAbs(".data"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if bytes.Contains(b, []byte(args[0])) {
+			ts.Fatalf("%s has it", path)
+		}
+		files++
+		return err
+	}))
+	if files == 0 {
+		ts.Fatalf("the server has no files")
+	}
 }
 
 func serve(dir string) (url string, stop func(), err error) {

@@ -15,6 +15,11 @@ import (
 
 var update = flag.Bool("update", false, "write the golden help texts anew")
 
+// variables is an environment.
+func variables(of map[string]string) func(string) string {
+	return func(name string) string { return of[name] }
+}
+
 func commands() []*cobra.Command {
 	var all []*cobra.Command
 	var walk func(*cobra.Command)
@@ -24,7 +29,7 @@ func commands() []*cobra.Command {
 			walk(sub)
 		}
 	}
-	root := New(Programs{}, Streams{Env: func(string) string { return "" }})
+	root := New(Programs{}, Streams{Env: variables(nil)})
 	root.InitDefaultHelpCmd()
 	walk(root)
 	return all
@@ -51,7 +56,7 @@ func TestHelpIsAsItWasAgreed(t *testing.T) {
 		name := filepath.Join("testdata", "help", strings.Join(path, "-")+".txt")
 		var out bytes.Buffer
 		status := Run(context.Background(), append(path[1:], "--help"), Programs{}, Streams{
-			In: strings.NewReader(""), Out: &out, Err: &out, Env: func(string) string { return "" },
+			In: strings.NewReader(""), Out: &out, Err: &out, Env: variables(nil),
 		})
 		if status != 0 {
 			t.Fatalf("%s --help ends with %d", c.CommandPath(), status)

@@ -50,10 +50,6 @@ func echoes(t *testing.T, f *os.File) bool {
 	return state.Lflag&unix.ECHO != 0
 }
 
-func variables(of map[string]string) func(string) string {
-	return func(name string) string { return of[name] }
-}
-
 func TestAnInterruptedQuestionLeavesATerminalThatEchoes(t *testing.T) {
 	t.Parallel()
 	user, program := terminal(t)

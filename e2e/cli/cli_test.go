@@ -107,6 +107,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("WEIR_URL", url)
 			env.Setenv("WEIR_TOKEN", token)
 			env.Setenv("RECEIVER", receiver.URL)
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // with -race each weir would sleep for a second when it ends
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -35,6 +35,7 @@ type bakulaCase struct {
 		ConcurrentRuns int `json:"concurrent_runs"`
 		Pending        *int
 		PendingNames   map[string][]string `json:"pending_names"`
+		PendingByTopic map[string]int      `json:"pending_by_topic"`
 	}
 }
 
@@ -158,6 +159,12 @@ func (c *bakulaCase) check(t *testing.T, s *server, container *receiver) {
 	}
 	if c.Expect.Pending != nil && len(groups.Items) != *c.Expect.Pending {
 		t.Errorf("%d groups wait, want %d", len(groups.Items), *c.Expect.Pending)
+	}
+	for topic, want := range c.Expect.PendingByTopic { // what nobody registered for is kept, and in no group
+		events, err := s.Events(t.Context(), client.EventFilter{Type: topic}, client.Paging{})
+		if err != nil || len(events.Items) != want || len(groups.Items) != 0 {
+			t.Errorf("%d events of %s and %d groups are there, %v, want %d events", len(events.Items), topic, len(groups.Items), err, want)
+		}
 	}
 }
 

@@ -5,8 +5,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
+	"weir"
 	"weir/client"
 )
 
@@ -126,5 +128,41 @@ func TestATriggerThatComesBackInItsShapeTakesItsGroupsOver(t *testing.T) {
 	groups, err := s.Groups(t.Context(), client.GroupFilter{}, client.Paging{})
 	if run.Count != 3 || err != nil || len(groups.Items) != 1 || groups.Items[0].Count != 1 {
 		t.Errorf("fired with %d events; open: %+v, %v", run.Count, groups.Items, err)
+	}
+}
+
+// Of applies that expect the same revision one holds, and its definitions are in force.
+func TestOfAppliesThatExpectTheSameRevisionOneHolds(t *testing.T) {
+	t.Parallel()
+	const applies = 6
+	s := start(t)
+	project := func(i int) client.File {
+		text := fmt.Sprintf(`triggers: {one: {match: {type: x}, run: [{log: {message: "by %d"}}]}}`, i)
+		return client.File{Name: "weir.yaml", Text: []byte(text)}
+	}
+	if _, err := s.Apply(t.Context(), project(applies)); err != nil {
+		t.Fatal(err)
+	}
+	answers := make([]error, applies)
+	var all sync.WaitGroup
+	for i := range applies {
+		all.Go(func() {
+			f := project(i)
+			f.Expect = 1
+			_, answers[i] = s.Apply(t.Context(), f)
+		})
+	}
+	all.Wait()
+
+	first := slices.Index(answers, nil)
+	for i, err := range answers {
+		if i != first && weir.CodeOf(err) != weir.Conflict {
+			t.Errorf("apply %d: %v, want a conflict after apply %d", i, err, first)
+		}
+	}
+	s.publish("x", "1", `{}`)
+	run := s.run(s.await("one", "succeeded", 1)[0].ID)
+	if want := fmt.Sprintf("by %d\n", first); !strings.HasSuffix(run.Attempts[0].Log, want) {
+		t.Errorf("the log is %q, want %q", run.Attempts[0].Log, want)
 	}
 }

@@ -4,11 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
 	"testing"
-	"time"
 
-	"weir"
 	"weir/client"
 )
 
@@ -49,48 +46,6 @@ func gated(concurrency string) string {
 triggers: {all: {match: {type: x}, run: send}}
 pipelines: {send: {steps: [{http: {url: "RECEIVER/${event.id}"}}], concurrency: ` + concurrency + `}}
 `
-}
-
-func TestEachConcurrencyKeyHasItsOwnPlaces(t *testing.T) {
-	t.Parallel()
-	const events = 30
-	s := start(t)
-	var mu sync.Mutex
-	inside, most := map[string]int{}, map[string]int{}
-	r := receive(t, func(_ http.ResponseWriter, r *http.Request, _ int) {
-		mu.Lock()
-		inside[r.URL.Path]++
-		most[r.URL.Path] = max(most[r.URL.Path], inside[r.URL.Path])
-		mu.Unlock()
-		select {
-		case <-time.After(5 * time.Millisecond): // for others to come, were they let through
-		case <-r.Context().Done():
-		}
-		mu.Lock()
-		inside[r.URL.Path]--
-		mu.Unlock()
-	})
-	s.define(`
-triggers: {all: {match: {type: x}, group_by: {k: data.k}, fire: [{count: 1}], expire: opened + 1h, run: send}}
-pipelines: {send: {steps: [{http: {url: "RECEIVER/${group.key.k}"}}], concurrency: {limit: 2, per: group.key.k}}}
-`, r)
-	batch := make([]*weir.Event, events)
-	for i := range batch {
-		batch[i] = &weir.Event{ID: fmt.Sprint(i), Source: "/t", Type: "x", Data: fmt.Appendf(nil, `{"k":"%d"}`, i%3)}
-	}
-
-	if _, err := s.Publish(t.Context(), batch...); err != nil {
-		t.Fatal(err)
-	}
-
-	s.await("all", "succeeded", events)
-	mu.Lock()
-	defer mu.Unlock()
-	for _, path := range []string{"/0", "/1", "/2"} {
-		if most[path] != 2 {
-			t.Errorf("%s had %d requests at once, want 2", path, most[path])
-		}
-	}
 }
 
 // A run that waits for its next try holds no place: others go on.

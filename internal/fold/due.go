@@ -66,6 +66,25 @@ func (q *dueQueue) schedule(g *liveGroup) {
 	q.push(dueEntry{g.due, g})
 }
 
+// sweepAbove is how many entries a queue may have beyond two for each group.
+const sweepAbove = 1024
+
+// sweep drops the entries that are to be passed over once they are more than
+// the others: a group that fires long before it expires leaves one behind.
+func (q *dueQueue) sweep(groups int) {
+	if len(*q) <= 2*groups+sweepAbove {
+		return
+	}
+	all := *q
+	*q = all[:0]
+	for _, e := range all {
+		if !e.group.gone && e.group.queued == e.due {
+			q.push(e)
+		}
+	}
+	clear(all[len(*q):])
+}
+
 // next returns the first group due at or before at, or nil.
 func (q *dueQueue) next(at weir.Time) *liveGroup {
 	for len(*q) > 0 && (*q)[0].due <= at {

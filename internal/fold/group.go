@@ -180,6 +180,7 @@ func (f *Fold) end(rec *weir.Record, live *liveGroup) {
 	f.dirtyGroup(live)
 	live.gone = true
 	delete(f.groups, live.id)
+	f.due.sweep(len(f.groups))
 	delete(f.byKey, live.keyHash)
 	f.count(g.Project, g.Trigger, g.DueReason.String())
 

@@ -51,12 +51,12 @@ func (r *reader) webhook(n *node) *weir.Webhook {
 			w.Secret = r.secret(value)
 		case "type":
 			if w.Type = r.words(value, "github.${header['x-github-event']}"); w.Type != "" {
-				r.template(value, expr.ScopeSource)
+				r.kept(value)
 				r.eventType(value)
 			}
 		case "id":
 			if w.ID = r.words(value, "${header['x-github-delivery']}"); w.ID != "" {
-				r.template(value, expr.ScopeSource)
+				r.kept(value)
 			}
 		}
 	}
@@ -69,6 +69,14 @@ func (r *reader) webhook(n *node) *weir.Webhook {
 		}
 	}
 	return &w
+}
+
+// kept checks a template whose text stands in the event, and so in the journal
+// and in answers, where no secret may be.
+func (r *reader) kept(n *node) {
+	if t := r.template(n, expr.ScopeSource); t != nil && len(t.Secrets()) > 0 {
+		r.fail(n, "", "a secret cannot stand here: it would be kept with each event")
+	}
 }
 
 // secret reads what a signature is checked with, which may not stand in the

@@ -93,7 +93,12 @@ func compileHook(name string, hook *weir.Webhook) (*source, error) {
 		return nil, err
 	}
 	if hook.ID != "" {
-		src.id, err = expr.CompileTemplate(hook.ID, expr.ScopeSource)
+		if src.id, err = expr.CompileTemplate(hook.ID, expr.ScopeSource); err != nil {
+			return nil, err
+		}
 	}
-	return src, err
+	if len(src.kind.Secrets()) > 0 || src.id != nil && len(src.id.Secrets()) > 0 {
+		return nil, weir.E("", weir.Invalid, "the type or id of source %s would keep a secret with each event", name)
+	}
+	return src, nil
 }

@@ -172,3 +172,36 @@ func TestWhatIsAnothersIsNotThere(t *testing.T) {
 		}
 	}
 }
+
+// A run may have more changes than are shown; only the first says how it came
+// to be.
+func TestARunOfVeryManyChangesIsShownWithItsBeginning(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.apply(weir.Trigger{Name: "t", Match: []weir.Criterion{{Types: []string{"x"}}}})
+	r.events("x", "1")
+	r.flush()
+	run := r.live()[0]
+	const changes = 1200
+	for n := range uint32(changes) {
+		c := &weir.Change{Run: run.ID, N: n + 1, Kind: weir.Hastened, Trigger: "t"}
+		if n == 0 {
+			firing := run.Firing
+			c.Firing = &firing
+		}
+		if n == changes-1 {
+			c.Kind = weir.Succeeded
+		}
+		r.append(&weir.Record{Project: 1, Change: c})
+	}
+	r.flush()
+
+	shown, err := r.reader.Run(t.Context(), 1, run.ID)
+	if err != nil || shown.State != "succeeded" || shown.Reason != "matched" || len(shown.Events) != 1 || shown.Made != run.Firing.Made {
+		t.Errorf("shown alone: %s, %s, %d events, %v", shown.State, shown.Reason, len(shown.Events), err)
+	}
+	page, err := r.reader.Runs(t.Context(), 1, client.RunFilter{Execution: "x-1"}, client.Paging{})
+	if err != nil || len(page.Items) != 1 || page.Items[0].Count != 1 {
+		t.Errorf("listed: %+v, %v", page.Items, err)
+	}
+}

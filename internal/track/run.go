@@ -77,7 +77,20 @@ func (r *Reader) changes(ctx context.Context, project weir.ProjectID, id weir.Ru
 	for i, j := 0, len(found)-1; i < j; i, j = i+1, j-1 {
 		found[i], found[j] = found[j], found[i]
 	}
-	return found, err
+	if err != nil || len(found) < maxChanges || firing(found) != nil {
+		return found, err
+	}
+	// The first change is older than those shown. It alone has the firing.
+	identity := (&weir.Record{Project: project, Change: &weir.Change{Run: id, N: 1}}).Identity()
+	place, known := r.Journal.Place(ctx, identity)
+	if !known {
+		return found, nil
+	}
+	first, err := r.Journal.Records(ctx, []weir.Seq{place.Seq})
+	if err != nil || first[0] == nil {
+		return found, err
+	}
+	return append(first, found...), nil
 }
 
 // lastChange returns the newest change that counts; a stale one does not.

@@ -222,6 +222,9 @@ func (r *Reader) endedRun(ctx context.Context, l listing, rec *weir.Record) (cli
 		}
 	}
 	f := firing(changes)
+	if f == nil {
+		f = &weir.Firing{} // damage took the change that had it
+	}
 	if !madeWithin(l.filter, f.Made) || l.filter.Execution != "" && !slices.Contains(f.Executions, l.filter.Execution) {
 		return client.Run{}, false, nil
 	}

@@ -49,6 +49,27 @@ func TestATryWhoseLeaseWasFlushedIsLostOnceAndCounts(t *testing.T) {
 	})
 }
 
+func TestAFullDiskDelaysTheStartAndDoesNotEndIt(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.start(10)
+		r.apply(each, p)
+		r.event("a")
+		l := r.wantTaken(1)[0]
+		r.wait(time.Second) // the lease is no longer young
+		r.event("b")
+		r.settle()
+
+		r.refuse.err, r.refuse.times = weir.E("append", weir.DiskFull, "no room"), 5
+		r.restart(0)
+		r.wait(time.Minute)
+
+		if got := r.changesOf(l.Run.ID); r.refuse.times != 0 || len(got) != 1 || got[0] != weir.Lost {
+			t.Errorf("%d refusals left, changes %v, want one lost", r.refuse.times, got)
+		}
+	})
+}
+
 func TestATryWhoseLeaseWasNotFlushedIsMadeAgainUncounted(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *rig) {

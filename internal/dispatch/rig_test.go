@@ -32,6 +32,22 @@ type rig struct {
 	ended   chan error // nil when no dispatcher runs
 	events  int
 	rev     uint64
+	refuse  *refusal // what the dispatcher's appends meet
+}
+
+// refusal is a journal that answers some appends with an error.
+type refusal struct {
+	*chapter.Journal
+	err   error
+	times int
+}
+
+func (j *refusal) Append(ctx context.Context, batches ...weir.Batch) ([]weir.Receipt, error) {
+	if j.times > 0 {
+		j.times--
+		return nil, j.err
+	}
+	return j.Journal.Append(ctx, batches...)
 }
 
 // inBubble runs a test on fresh stores, in fake time.
@@ -47,7 +63,7 @@ func inBubble(t *testing.T, test func(t *testing.T, r *rig)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &rig{t: t, journal: journal, sqlite: state, state: &disk{State: state}}
+		r := &rig{t: t, journal: journal, sqlite: state, state: &disk{State: state}, refuse: &refusal{Journal: journal}}
 		defer func() {
 			if r.ended != nil {
 				_ = r.end()
@@ -65,7 +81,7 @@ func (r *rig) start(free int) {
 	r.t.Helper()
 	r.workers = &workers{free: free}
 	r.d = dispatch.New(dispatch.Options{
-		Journal: r.journal, State: r.state, Logger: slog.New(slog.NewTextHandler(r.t.Output(), nil)), Node: "n1",
+		Journal: r.refuse, State: r.state, Logger: slog.New(slog.NewTextHandler(r.t.Output(), nil)), Node: "n1",
 	})
 	ctx, cancel := context.WithCancel(r.t.Context())
 	ended := make(chan error, 1)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	"weir"
 	"weir/internal/fold"
@@ -128,11 +129,30 @@ func (d *Dispatcher) appendLost(ctx context.Context, leased map[weir.RunID]lease
 	for i, run := range runs {
 		batches[i] = d.lostBatch(run, leased[run.ID])
 	}
-	if _, err := d.Journal.Append(ctx, batches...); err != nil {
-		return 0, fmt.Errorf("append lost tries: %w", err)
+	for _, batch := range batches { // each alone: together they could be too large
+		if err := d.appendPatiently(ctx, batch); err != nil {
+			return 0, fmt.Errorf("append a lost try: %w", err)
+		}
 	}
 	_, _, err := d.catchUp(ctx, d.Journal.Head())
 	return len(batches), err
+}
+
+// appendPatiently appends a batch, again and again while the journal has no
+// room or too much to do, so that a full disk does not end the start.
+func (d *Dispatcher) appendPatiently(ctx context.Context, batch weir.Batch) error {
+	for {
+		_, err := d.Journal.Append(ctx, batch)
+		if code := weir.CodeOf(err); code != weir.DiskFull && code != weir.Limited {
+			return err
+		}
+		d.Logger.Error("append a lost try: trying until it succeeds", "err", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(retryFlush):
+		}
+	}
 }
 
 func (d *Dispatcher) lostBatch(run *weir.Run, was leasedRun) weir.Batch {

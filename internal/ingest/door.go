@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -81,7 +82,25 @@ func (d *Door) Take(ctx context.Context, entry Entry, body Body) ([]Accepted, er
 		d.Refuse(entry, fault, err)
 		return nil, err
 	}
+	decoded.unpin(cap(body.Bytes))
 	return d.publish(ctx, entry, decoded)
+}
+
+// unpin copies the events' data where a body of so many bytes would be kept in
+// memory for little of it: data is a part of the body, and the journal keeps its
+// newest records.
+func (in *Decoded) unpin(body int) {
+	const small = 4 << 10
+	data := 0
+	for _, e := range in.Events {
+		data += len(e.Data)
+	}
+	if body <= 2*data+small {
+		return
+	}
+	for _, e := range in.Events {
+		e.Data = bytes.Clone(e.Data)
+	}
 }
 
 // Publish takes events that a source has made: all of them, or none. From then

@@ -296,3 +296,21 @@ func TestABodyIsReadWhole(t *testing.T) {
 		}
 	}
 }
+
+func TestALittleDataDoesNotKeepALargeBody(t *testing.T) {
+	t.Parallel()
+	journal := &shelf{}
+	d := New(Options{Journal: journal, Refusals: &ledger{}, Log: slog.New(slog.DiscardHandler)})
+	padded := `{"specversion":"1.0","id":"%","source":"/s","type":"t","data":{"a":1}` + strings.Repeat(" ", 1<<20) + "}"
+	body := []byte(strings.ReplaceAll(padded, "%", "1"))
+
+	if _, err := d.Take(t.Context(), Entry{Project: 1, Door: "api"}, Body{ContentType: eventType, Bytes: body}); err != nil {
+		t.Fatal(err)
+	}
+
+	data := journal.records[0].Event.Data
+	at := bytes.Index(body, []byte(`{"a":1}`))
+	if string(data) != `{"a":1}` || &data[0] == &body[at] {
+		t.Errorf("%s is a part of a body of %d bytes", data, len(body))
+	}
+}

@@ -368,3 +368,33 @@ func TestClosedJournalAnswersUnavailable(t *testing.T) {
 	wantCode(t, <-waited, weir.Unavailable)
 	stop(t, j)
 }
+
+func TestWhatIsLeftOfARepeatedBatchHasDataOfItsOwn(t *testing.T) {
+	t.Parallel()
+	j, err := Open(t.Context(), Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = j.Close() }()
+	body := []byte(`{"n":1}{"n":2}`)
+	record := func(id string, data []byte) *weir.Record {
+		return &weir.Record{Project: 1, Event: &weir.Event{ID: id, Source: "/s", Type: "t", Data: data}}
+	}
+	for _, batch := range [][]*weir.Record{
+		{record("1", body[:7])},
+		{record("1", body[:7]), record("2", body[7:])},
+	} {
+		if _, err := j.Append(t.Context(), weir.Batch{Records: batch}); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	got, err := j.Read(t.Context(), 0, 10)
+
+	if err != nil || len(got) != 2 || string(got[1].Event.Data) != `{"n":2}` {
+		t.Fatalf("got %d records, %v", len(got), err)
+	}
+	if &got[1].Event.Data[0] == &body[7] {
+		t.Error("the second event keeps the body of both")
+	}
+}

@@ -1,6 +1,7 @@
 package chapter
 
 import (
+	"bytes"
 	"slices"
 	"time"
 
@@ -130,14 +131,30 @@ func (c *committer) decideCall(call *call) {
 				continue
 			}
 		}
+		repeated := 0
 		for n, e := range entries {
 			item, ok := c.taken(e.id)
-			if !ok {
+			if ok {
+				repeated++
+			} else {
 				item = c.take(batch.Records[n], e.id, call.b[start:e.end])
 			}
 			receipt.Items[n], start = item, e.end
 		}
+		if repeated > 0 && repeated < len(entries) {
+			copyData(batch.Records, receipt.Items)
+		}
 		k += len(entries)
+	}
+}
+
+// copyData gives the events that were taken out of a batch data of their own:
+// the tail would keep all of what the batch was read from for a part of it.
+func copyData(records []*weir.Record, items []weir.Item) {
+	for i, r := range records {
+		if r.Event != nil && !items[i].Repeated {
+			r.Event.Data = bytes.Clone(r.Event.Data)
+		}
 	}
 }
 

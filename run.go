@@ -78,10 +78,12 @@ type Lease struct {
 // Verdict is what the end of a try says about the gate that it went through.
 type Verdict uint8
 
-// The verdicts. Unreached opens the origin's breaker when it repeats.
+// The verdicts. Unreached opens the origin's breaker when it repeats, Reached
+// closes it, and a try that ended before it had asked says nothing.
 const (
-	Reached   Verdict = iota // the destination answered, or none was asked
-	Unreached                // no connection, or no answer in time
+	Unasked   Verdict = iota
+	Reached           // the destination answered
+	Unreached         // no connection, or no answer in time
 )
 
 // Finish tells dispatch that a try ended and its outcome is on record.

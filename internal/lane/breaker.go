@@ -41,6 +41,10 @@ func (b *breaker) shut(now weir.Time) bool {
 // failures of tries that began before it opened say nothing new.
 func (b *breaker) learn(id weir.RunID, v weir.Verdict, now weir.Time) {
 	switch {
+	case v == weir.Unasked:
+		if b.probe == id {
+			b.probe = weir.RunID{} // another may ask
+		}
 	case v == weir.Reached:
 		b.failures, b.until, b.probe = 0, 0, weir.RunID{}
 	case !b.open() || b.probe == id:
@@ -91,15 +95,10 @@ type Breaker struct {
 // project and origin, for dispatch to flush. It forgets those that no run has
 // gone through for a while.
 func (s *Set) Breakers() []Breaker {
+	s.forget()
 	rows := make([]Breaker, 0, len(s.failing))
 	for g := range s.failing {
 		b := g.breaker
-		if g.users == 0 && g.used == 0 && s.now > max(b.last, b.until).Add(breakerMemory) {
-			b.failures = 0
-			delete(s.failing, g)
-			s.tidy(g)
-			continue
-		}
 		rows = append(rows, Breaker{Project: g.owner.id, Origin: g.name.name, Failures: b.failures, Until: b.until})
 	}
 	slices.SortFunc(rows, func(a, b Breaker) int {
@@ -107,6 +106,23 @@ func (s *Set) Breakers() []Breaker {
 	})
 	return rows
 }
+
+// forget drops the failures at origins that no run has gone through for a while.
+func (s *Set) forget() {
+	for g := range s.failing {
+		b := g.breaker
+		if g.users == 0 && g.used == 0 && s.now > max(b.last, b.until).Add(breakerMemory) {
+			b.failures = 0
+			delete(s.failing, g)
+			s.tidy(g)
+		}
+	}
+	s.manyFailing = 2*len(s.failing) + fewFailing
+}
+
+// fewFailing is how many origins may be failing before the first look whether
+// some can be forgotten; the next is when they have doubled.
+const fewFailing = 64
 
 // RestoreBreakers takes up what Breakers returned before a restart. A probe
 // that was under way then is forgotten.

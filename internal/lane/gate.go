@@ -202,6 +202,9 @@ func (s *Set) leaveOrigin(g *gate, id weir.RunID, v weir.Verdict) {
 	g.breaker.learn(id, v, s.now)
 	if g.breaker.failures > 0 {
 		s.failing[g] = struct{}{}
+		if len(s.failing) > s.manyFailing {
+			defer s.forget() // when g, too, is free
+		}
 	} else {
 		delete(s.failing, g)
 	}

@@ -103,6 +103,7 @@ func (m *model) learn(r *modelRun, v weir.Verdict) {
 	o := modelOrigin{r.lane.Project, r.at}
 	switch {
 	case o.origin == "":
+	case v == weir.Unasked:
 	case v == weir.Reached:
 		m.failures[o], m.until[o] = 0, 0
 		for _, other := range m.runs {
@@ -146,7 +147,7 @@ var (
 		}
 	})
 	drawOrigin  = rapid.SampledFrom([]string{"", "http://a", "http://b"})
-	drawVerdict = rapid.SampledFrom([]weir.Verdict{weir.Reached, weir.Unreached, weir.Unreached, weir.Unreached})
+	drawVerdict = rapid.SampledFrom([]weir.Verdict{weir.Reached, weir.Unasked, weir.Unreached, weir.Unreached, weir.Unreached})
 )
 
 func (m *machine) pick(t *rapid.T, fits func(*modelRun) bool) *modelRun {

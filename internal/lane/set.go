@@ -47,9 +47,10 @@ type Set struct {
 	lanes   slab[*lane]
 	later   node // root: its kids are the lanes whose first run was not due when last looked at
 
-	running map[weir.RunID]running
-	probes  []*breaker // heap by until: breakers for whose next probe something waits
-	failing map[*gate]struct{}
+	running     map[weir.RunID]running
+	probes      []*breaker // heap by until: breakers for whose next probe something waits
+	failing     map[*gate]struct{}
+	manyFailing int // when to look whether some can be forgotten
 }
 
 type running struct {
@@ -60,12 +61,13 @@ type running struct {
 // New returns an empty set.
 func New(limits Limits) *Set {
 	return &Set{
-		limits:   limits,
-		projects: map[weir.ProjectID]*project{},
-		waiting:  map[weir.RunID]int32{},
-		later:    node{pos: absent},
-		running:  map[weir.RunID]running{},
-		failing:  map[*gate]struct{}{},
+		limits:      limits,
+		projects:    map[weir.ProjectID]*project{},
+		waiting:     map[weir.RunID]int32{},
+		later:       node{pos: absent},
+		running:     map[weir.RunID]running{},
+		failing:     map[*gate]struct{}{},
+		manyFailing: fewFailing,
 	}
 }
 

@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -436,5 +437,41 @@ func TestStopsHaveWords(t *testing.T) {
 	}
 	if Stop(99).String() != "unknown" {
 		t.Error("a stop that is none has a word")
+	}
+}
+
+func TestATryThatAskedNobodyTellsABreakerNothing(t *testing.T) {
+	t.Parallel()
+	s := newNamed(Limits{})
+	l := weir.Lane{Project: 1, Pipeline: "p", Origin: dead}
+	s.fail(10, BreakerFailures-1)
+	s.add("dropped", l, 1)
+	s.admits(t, 10, 9, "dropped")
+	s.finish(weir.Unasked, 10, "dropped")
+	s.fail(10, 1)
+	s.add("a", l, 1)
+	s.admits(t, 10, 9)
+
+	now := weir.Time(10).Add(BreakerWait)
+	s.admits(t, now, 9, "a")
+	s.add("b", l, 2)
+	s.finish(weir.Unasked, now, "a")
+
+	s.admits(t, now, 9, "b") // the probe asked nobody: it is still open, and another asks
+	s.add("c", l, 3)
+	s.admits(t, now, 9)
+}
+
+func TestOriginsThatFailedAreForgotten(t *testing.T) {
+	t.Parallel()
+	s := New(Limits{})
+	for i := range 100_000 {
+		now := weir.Time(i) * 1_000_000
+		s.Add(runID(i), weir.Lane{Project: 1, Pipeline: "p", Origin: fmt.Sprintf("https://%d.example", i)}, now)
+		s.Admit(now, 1, nil)
+		s.Finish(runID(i), weir.Unreached, now)
+	}
+	if n := len(s.failing); n > 4096 {
+		t.Errorf("%d origins are remembered, though at most %d failed lately", n, int(breakerMemory/time.Second))
 	}
 }

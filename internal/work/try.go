@@ -26,6 +26,7 @@ type try struct {
 	log     step.Log
 	mask    mask
 	origin  string // whose gate the run has passed
+	reached bool   // it answered in this try
 	at      int    // the step that is being done
 }
 
@@ -41,6 +42,11 @@ type ending struct {
 // attempt does the steps that are not done yet. It does not fail: what goes
 // wrong is how the try ends.
 func (l *Loop) attempt(ctx context.Context, t *try) (end ending) {
+	defer func() {
+		if t.reached && end.verdict == weir.Unasked {
+			end.verdict = weir.Reached
+		}
+	}()
 	defer func() {
 		if r := recover(); r != nil {
 			l.Logger.Error("a step panicked", "run", t.lease.Run.ID.String(), "step", t.at, "err", fmt.Sprint(r), "stack", string(debug.Stack()))
@@ -99,6 +105,9 @@ func (l *Loop) do(ctx context.Context, t *try, s *compiled, in *step.Input) (end
 		Emitted:  len(out.Emitted),
 	}
 	t.steps = append(t.steps, record)
+	if _, asks := s.Step.(originer); asks && err == nil && (out.Failure == nil || out.Failure.Kind == pipeline.Status) {
+		t.reached = true
+	}
 	if out.Failure != nil || err != nil {
 		return l.failed(ctx, t, out, err), true
 	}
@@ -124,7 +133,7 @@ func (l *Loop) enters(ctx context.Context, t *try, s *compiled, in *step.Input) 
 	if origin == "" || origin == t.origin {
 		return true
 	}
-	t.origin = origin
+	t.origin, t.reached = origin, false
 	return l.Dispatcher.Enter(ctx, t.lease.Run.ID, origin)
 }
 

@@ -17,8 +17,8 @@ func (r *Reader) Events(ctx context.Context, project weir.ProjectID, f client.Ev
 	if err != nil {
 		return page, err
 	}
-	for looked := 0; ; {
-		q.Limit = min(max(limit(p)-len(page.Items), 1)*4, 1000)
+	for looked, size := 0, 0; ; {
+		q.Limit = min(limit(p)-len(page.Items), eventsAtOnce)
 		records, next, err := r.Journal.Find(ctx, q)
 		if err != nil {
 			return page, err
@@ -28,7 +28,8 @@ func (r *Reader) Events(ctx context.Context, project weir.ProjectID, f client.Ev
 				continue
 			}
 			page.Items = append(page.Items, r.event(rec))
-			if len(page.Items) == limit(p) {
+			size += len(rec.Event.Data)
+			if len(page.Items) == limit(p) || size >= maxPage {
 				page.Next = seqText(rec.Seq)
 				return page, nil
 			}
@@ -44,6 +45,13 @@ func (r *Reader) Events(ctx context.Context, project weir.ProjectID, f client.Ev
 		q.Before = next
 	}
 }
+
+// What a list of events holds in memory: a page ends when its data has maxPage
+// bytes, and eventsAtOnce records are looked at together.
+const (
+	maxPage      = 8 << 20
+	eventsAtOnce = 100
+)
 
 func (r *Reader) eventQuery(ctx context.Context, project weir.ProjectID, f client.EventFilter, p client.Paging) (journal.Query, error) {
 	cursor, _, err := r.State.Cursor(ctx)

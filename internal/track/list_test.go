@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"weir"
@@ -217,5 +219,34 @@ func TestARunThatIsBeingTriedIsShownAsRunning(t *testing.T) {
 	}
 	if all := listAll(t, r.reader, client.RunFilter{State: "pending"}, 10, func() {}); all[0].State != "pending" {
 		t.Errorf("in a list of those that are pending it is %s", all[0].State)
+	}
+}
+
+func TestAPageOfLargeEventsIsShortAndGoesOn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	data := []byte(`"` + strings.Repeat("x", 1<<20) + `"`)
+	const events = 20
+	for i := range events {
+		r.append(&weir.Record{Project: 1, Event: &weir.Event{ID: strconv.Itoa(i), Source: "/s", Type: "x", Data: data}})
+	}
+	r.flush()
+
+	seen, pages := 0, 0
+	for p := (client.Paging{Limit: 1000}); ; pages++ {
+		page, err := r.reader.Events(t.Context(), 1, client.EventFilter{}, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page.Items) > 8 {
+			t.Errorf("a page has %d events of a MiB", len(page.Items))
+		}
+		seen += len(page.Items)
+		if p.After = page.Next; p.After == "" {
+			break
+		}
+	}
+	if seen != events || pages < 2 {
+		t.Errorf("%d events on %d pages", seen, pages+1)
 	}
 }

@@ -78,6 +78,7 @@ type StepOutcome struct {
 	Detail   string // for people: "POST https://x.example/y 503", "1 of 3 events"
 	Output   []byte // JSON that ${result} of the next step sees; nil is none
 	Emitted  int    // how many events the step emitted
+	Acted    int    // with each: the events up to this place of the run's batch had their effect, in this try or before
 }
 
 // Reason says why a group ended or a run was made.
@@ -91,10 +92,12 @@ const (
 	Late // a late group expired
 	Full
 	Ordered // a start order made the run
+	Failed  // another run died, and its pipeline says what follows
 )
 
 var reasonNames = [...]string{
 	Matched: "matched", Fired: "fired", Expired: "expired", Late: "late", Full: "full", Ordered: "ordered",
+	Failed: "failed",
 }
 
 // String returns the reason's word.
@@ -121,6 +124,7 @@ type Firing struct {
 	Chunks     int      // full chunks of members that state holds under Group; 0 in the journal
 	Hops       int      // the largest of the batch
 	Quiet      bool     // a weir.* event is in the batch: the run makes none about itself
+	Error      string   // Failed: what the other run died of
 }
 
 // Join makes Members whole and puts them in batch order: those of the chunks,

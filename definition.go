@@ -11,15 +11,19 @@ const (
 	KindPipeline    DefinitionKind = "pipeline"
 	KindSource      DefinitionKind = "source"
 	KindDestination DefinitionKind = "destination"
+	KindEventType   DefinitionKind = "event"
+	KindSetting     DefinitionKind = "setting" // of the project: "strict", whose body is true or false
 )
 
 // Definition is a named part of a project as it is stored and ordered. Body is
-// the JSON of a Trigger, Pipeline, Source or Destination. Revision is the
-// project's revision that installed it: the version of the definition.
+// the JSON of a Trigger, Pipeline, Source, Destination or EventType. Revision is
+// the project's revision that installed it: the version of the definition. From
+// is the path from which it was applied, as the person named it.
 type Definition struct {
 	Kind     DefinitionKind  `json:"kind"`
 	Name     string          `json:"name"`
 	Revision uint64          `json:"revision"`
+	From     string          `json:"from,omitempty"`
 	Body     json.RawMessage `json:"body,omitempty"`
 }
 

@@ -25,10 +25,20 @@ type Event struct {
 	Schema      string
 	Extensions  []Extension // sorted by name
 	Data        []byte      // nil is none
+	Blob        *Blob       // where Data is kept outside of the journal; Data is then nil, or read from there
 
 	Execution string
 	Cause     RunID
 	Hops      int
+}
+
+// Blob is an event's data that is kept in a file of its own: what is too long
+// for the journal, and uploaded files, of which expressions see no data.
+type Blob struct {
+	ID   string   // 32 hex digits
+	Size int64    // bytes
+	Sum  [32]byte // SHA-256
+	File bool     // uploaded: bytes that nothing looks into
 }
 
 // Extension is an extension attribute. Kind tells how Value, its canonical

@@ -54,7 +54,16 @@ type Run struct {
 	Error    string // of the last try
 	Ended    Time   // of a dead one
 	Firing   Firing
-	Done     []StepOutcome // steps that had their effect, by index
+	Done     []StepOutcome // steps that had their effect or a part of it, by index
+	Queued   Turn          // its place among the runs of an ordered key
+	Holds    bool          // it was tried and has not ended: it holds its ordered key
+}
+
+// Turn is a place in the order in which the runs of a key act: by due time when
+// made or redriven, then by the record that did it.
+type Turn struct {
+	Due Time
+	Seq Seq
 }
 
 // Lane names the runs that wait for the same things: a pipeline, its

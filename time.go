@@ -2,6 +2,7 @@ package weir
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -121,4 +122,52 @@ func ParseDuration(s string) (Duration, error) {
 		return 0, E("parse duration", Invalid, "%s is not a duration such as 250ms, 5s, 1h30m or 7d", strconv.Quote(s))
 	}
 	return Duration(time.Duration(days)*24*time.Hour + d), nil
+}
+
+// Rate is how many of something may happen in a time: "50/s", "100/m", "10/h".
+// The zero value is no bound.
+type Rate struct {
+	N   int
+	Per time.Duration
+}
+
+// rateUnits are the times that a rate can be for.
+var rateUnits = [...]struct {
+	unit string
+	per  time.Duration
+}{{"s", time.Second}, {"m", time.Minute}, {"h", time.Hour}}
+
+// IsZero reports whether r bounds nothing.
+func (r Rate) IsZero() bool { return r.N == 0 }
+
+// String returns what ParseRate reads, or "" for no bound.
+func (r Rate) String() string {
+	for _, u := range rateUnits {
+		if r.N > 0 && r.Per == u.per {
+			return strconv.Itoa(r.N) + "/" + u.unit
+		}
+	}
+	return ""
+}
+
+// MarshalText writes String.
+func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads what ParseRate reads.
+func (r *Rate) UnmarshalText(b []byte) error {
+	v, err := ParseRate(string(b))
+	*r = v
+	return err
+}
+
+// ParseRate reads a whole number of 1 to 1,000,000, a slash, and s, m or h.
+func ParseRate(s string) (Rate, error) {
+	number, unit, _ := strings.Cut(s, "/")
+	n, err := strconv.Atoi(number)
+	for _, u := range rateUnits {
+		if err == nil && n >= 1 && n <= 1_000_000 && unit == u.unit {
+			return Rate{n, u.per}, nil
+		}
+	}
+	return Rate{}, E("parse rate", Invalid, "%s is not a rate such as 50/s, 100/m or 10/h", strconv.Quote(s))
 }

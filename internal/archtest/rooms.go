@@ -44,6 +44,8 @@ var rooms = []room{
 	{path: "internal/timex", layer: layerPure},
 	{path: "internal/expr", layer: layerPure},
 	{path: "internal/distill", layer: layerPure},
+	{path: "internal/jq", layer: layerPure},
+	{path: "internal/schema", layer: layerPure},
 	{path: "internal/trigger", layer: layerPure},
 	{path: "internal/pipeline", layer: layerPure},
 	{path: "internal/lane", layer: layerPure},
@@ -70,11 +72,13 @@ var rooms = []room{
 		path: "internal/journal/*", layer: layerStore,
 		also: []string{"internal/journal"}, never: []string{"internal/fold", "internal/lane"},
 	},
+	{path: "internal/blob", layer: layerStore},
 	{path: "internal/state/statetest", layer: layerSuite, also: []string{"internal/state"}},
 	{path: "internal/state", layer: layerStore},
 	{path: "internal/state/*", layer: layerStore, also: []string{"internal/state"}},
 
-	{path: "internal/project", layer: layerDoor},
+	{path: "internal/project", layer: layerDoor, also: []string{"internal/project/*"}},
+	{path: "internal/project/*", layer: layerDoor},
 	{path: "internal/ingest", layer: layerDoor},
 	{path: "internal/track", layer: layerDoor, also: []string{"client", "internal/journal", "internal/state"}},
 	{path: "internal/order", layer: layerDoor},
@@ -88,7 +92,8 @@ var rooms = []room{
 
 	{path: "internal/app", layer: layerApp},
 	{path: "internal/demo", layer: layerApp, also: []string{"internal/app", "examples/github"}},
-	{path: "internal/cli", layer: layerCLI, also: []string{"internal/config"}},
+	{path: "internal/cli", layer: layerCLI, also: []string{"internal/config", "internal/cli/*"}},
+	{path: "internal/cli/*", layer: layerCLI},
 	{path: "internal/archtest", layer: layerAlone},
 
 	{path: "bench", layer: layerLoose},
@@ -131,7 +136,9 @@ var homes = map[string][]string{
 	"cel.dev/":                            {"internal/expr"},
 	"github.com/danielgtaylor/huma/":      {"internal/api"},
 	"github.com/spf13/cobra":              {"internal/cli", "cmd/weir"},
-	"github.com/goccy/go-yaml":            {"internal/project", "internal/config"},
+	"github.com/goccy/go-yaml":            {"internal/project", "internal/project/*", "internal/config"},
+	"github.com/itchyny/gojq":             {"internal/jq"},
+	"github.com/santhosh-tekuri/":         {"internal/schema"},
 	"github.com/prometheus/client_golang": {"internal/obs", "internal/app", "internal/api"},
 }
 

@@ -89,7 +89,7 @@ func (s *scope) install(in Installed) error {
 			return fmt.Errorf("destination %s: %w", in.Name, err)
 		}
 		s.destinations[in.Name] = d
-	case weir.KindSource: // the doors read sources, the fold does not
+	case weir.KindSource, weir.KindEventType, weir.KindSetting: // the doors read them, the fold does not
 	}
 	return nil
 }
@@ -103,7 +103,7 @@ func (s *scope) remove(kind weir.DefinitionKind, name string) {
 		delete(s.pipelines, name)
 	case weir.KindDestination:
 		delete(s.destinations, name)
-	case weir.KindSource:
+	case weir.KindSource, weir.KindEventType, weir.KindSetting:
 	}
 }
 

@@ -8,9 +8,9 @@ import (
 	"weir"
 )
 
-// Version is the format in which AppendRecord writes. DecodeRecord reads it and
-// all before it.
-const Version = 1
+// Version is the format in which AppendRecord writes, and the only one so far
+// that was released: DecodeRecord reads no other.
+const Version = 2
 
 // ErrNewer is in the chain of DecodeRecord's error when the record was written
 // by a newer program. Who meets it must stop rather than skip.
@@ -35,9 +35,10 @@ func AppendRecord(dst []byte, r *weir.Record) []byte {
 	e := encoder{b: append(dst, Version)}
 	switch {
 	case r.Event != nil:
-		e.start(holdsEvent, r.Project, len(r.Event.Data))
+		data := inlineData(r.Event)
+		e.start(holdsEvent, r.Project, len(data))
 		e.event(r.Event)
-		return append(e.b, r.Event.Data...)
+		return append(e.b, data...)
 	case r.Change != nil:
 		e.start(holdsChange, r.Project, outputSize(r.Change))
 		e.change(r.Change)
@@ -66,6 +67,9 @@ func DecodeRecord(b []byte) (*weir.Record, error) {
 	if b[0] > Version {
 		return nil, weir.E("decode record", weir.Unavailable,
 			"format %d, and this program reads up to %d: %w", b[0], Version, ErrNewer)
+	}
+	if b[0] < Version {
+		return nil, weir.E("decode record", weir.Internal, "format %d was never released, and this program reads %d", b[0], Version)
 	}
 	d := decoder{b: b[2:]}
 	project, bodies := d.number(), d.number()

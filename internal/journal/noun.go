@@ -10,7 +10,7 @@ import (
 // noun, with a new Version.
 
 func (e *encoder) event(v *weir.Event) {
-	e.body(v.Data)
+	e.body(inlineData(v))
 	e.string(v.ID)
 	e.string(v.Source)
 	e.string(v.Type)
@@ -28,6 +28,28 @@ func (e *encoder) event(v *weir.Event) {
 		e.byte(byte(x.Kind))
 		e.string(x.Value)
 	}
+	e.flag(v.Blob != nil)
+	if v.Blob != nil {
+		e.blob(v.Blob)
+	}
+}
+
+func (e *encoder) blob(v *weir.Blob) {
+	e.string(v.ID)
+	e.signed(v.Size)
+	e.b = append(e.b, v.Sum[:]...)
+	e.flag(v.File)
+}
+
+func (d *decoder) blob() *weir.Blob {
+	v := &weir.Blob{ID: d.string(), Size: d.signed()}
+	if len(d.b) < len(v.Sum) {
+		d.fail()
+		return nil
+	}
+	d.b = d.b[copy(v.Sum[:], d.b):]
+	v.File = d.flag()
+	return v
 }
 
 func (d *decoder) event(v *weir.Event) {
@@ -47,6 +69,12 @@ func (d *decoder) event(v *weir.Event) {
 	}
 	for i := range v.Extensions {
 		v.Extensions[i] = weir.Extension{Name: d.string(), Kind: weir.ExtensionKind(d.byte()), Value: d.string()}
+	}
+	if d.flag() {
+		if v.Data != nil {
+			d.fail()
+		}
+		v.Blob = d.blob()
 	}
 }
 
@@ -114,6 +142,7 @@ func (e *encoder) attempt(v *weir.Attempt) {
 		e.string(s.Error)
 		e.string(s.Detail)
 		e.signed(int64(s.Emitted))
+		e.signed(int64(s.Acted))
 	}
 }
 
@@ -125,7 +154,7 @@ func (d *decoder) attempt() *weir.Attempt {
 		Took:  time.Duration(d.signed()),
 		Log:   d.string(),
 	}
-	if n := d.count(8); n > 0 {
+	if n := d.count(9); n > 0 {
 		v.Steps = make([]weir.StepOutcome, n)
 	}
 	for i := range v.Steps {
@@ -138,6 +167,7 @@ func (d *decoder) attempt() *weir.Attempt {
 		s.Error = d.string()
 		s.Detail = d.string()
 		s.Emitted = int(d.signed())
+		s.Acted = int(d.signed())
 	}
 	return v
 }
@@ -158,6 +188,7 @@ func (e *encoder) firing(v *weir.Firing) {
 		e.string(x)
 	}
 	e.members(v.Members)
+	e.string(v.Error)
 }
 
 func (d *decoder) firing() *weir.Firing {
@@ -180,6 +211,7 @@ func (d *decoder) firing() *weir.Firing {
 		v.Executions[i] = d.string()
 	}
 	v.Members = d.members()
+	v.Error = d.string()
 	return v
 }
 
@@ -227,19 +259,20 @@ func (e *encoder) definitions(list []weir.Definition) {
 		e.string(string(list[i].Kind))
 		e.string(list[i].Name)
 		e.number(list[i].Revision)
+		e.string(list[i].From)
 		e.body(list[i].Body)
 	}
 }
 
 func (d *decoder) definitions() []weir.Definition {
-	n := d.count(4)
+	n := d.count(5)
 	if n == 0 {
 		return nil
 	}
 	list := make([]weir.Definition, n)
 	for i := range list {
 		list[i] = weir.Definition{
-			Kind: weir.DefinitionKind(d.string()), Name: d.string(), Revision: d.number(), Body: d.body(),
+			Kind: weir.DefinitionKind(d.string()), Name: d.string(), Revision: d.number(), From: d.string(), Body: d.body(),
 		}
 	}
 	return list
@@ -259,6 +292,14 @@ func (d *decoder) order() *weir.Start {
 		Application: d.string(), Key: d.string(), Generation: d.number(), Pipeline: d.string(),
 		Due: weir.Time(d.signed()), By: d.string(),
 	}
+}
+
+// inlineData is the data that is written with the event's record.
+func inlineData(v *weir.Event) []byte {
+	if v.Blob != nil {
+		return nil
+	}
+	return v.Data
 }
 
 func outputSize(c *weir.Change) (n int) {

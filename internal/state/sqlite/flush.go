@@ -144,7 +144,7 @@ func flushInstalled(ctx context.Context, c *conn, l *fold.Layer) error {
 		if d.Body != nil {
 			body = string(d.Body)
 		}
-		return append(args, int64(d.Project), string(d.Kind), d.Name, int64(d.Revision), body)
+		return append(args, int64(d.Project), string(d.Kind), d.Name, int64(d.Revision), d.From, body)
 	})
 	if err != nil {
 		return err

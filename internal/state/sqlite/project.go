@@ -108,7 +108,7 @@ func (s *State) PutMeta(ctx context.Context, name string, value []byte) error {
 }
 
 const (
-	definitionColumns = `project, kind, name, revision, body`
+	definitionColumns = `project, kind, name, revision, applied_from, body`
 
 	selectRevision = `SELECT revision FROM projects WHERE id = $1`
 
@@ -172,8 +172,8 @@ func (s *State) Definition(
 }
 
 func scanDefinition(r row) weir.Definition {
-	d := weir.Definition{Kind: weir.DefinitionKind(r.text(1)), Name: r.text(2), Revision: uint64(r.int(3))}
-	if body := r.text(4); body != "" {
+	d := weir.Definition{Kind: weir.DefinitionKind(r.text(1)), Name: r.text(2), Revision: uint64(r.int(3)), From: r.text(4)}
+	if body := r.text(5); body != "" {
 		d.Body = json.RawMessage(body)
 	}
 	return d

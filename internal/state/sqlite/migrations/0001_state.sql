@@ -33,11 +33,12 @@ INSERT INTO projects (id, name, revision) VALUES (1, 'default', 0);
 
 -- All versions of all definitions; body is null in one that deletes.
 CREATE TABLE definitions (
-  project  INTEGER NOT NULL REFERENCES projects (id),
-  kind     TEXT NOT NULL CHECK (kind <> ''),
-  name     TEXT NOT NULL CHECK (name <> ''),
-  revision INTEGER NOT NULL CHECK (revision > 0),
-  body     TEXT,
+  project      INTEGER NOT NULL REFERENCES projects (id),
+  kind         TEXT NOT NULL CHECK (kind <> ''),
+  name         TEXT NOT NULL CHECK (name <> ''),
+  revision     INTEGER NOT NULL CHECK (revision > 0),
+  applied_from TEXT NOT NULL,
+  body         TEXT,
   PRIMARY KEY (project, kind, name, revision)
 ) STRICT, WITHOUT ROWID;
 

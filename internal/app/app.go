@@ -44,6 +44,7 @@ type App struct {
 	door     *ingest.Door
 	server   *http.Server
 	listener net.Listener
+	unused   unused
 }
 
 // The names in the data directory.
@@ -121,6 +122,7 @@ func (a *App) wire(ctx context.Context) error {
 			Version: Version(),
 			Log:     a.log,
 		}),
+		ConnState:         a.unused.watch,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		IdleTimeout:       2 * time.Minute,

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"weir"
 	"weir/client"
@@ -242,5 +243,24 @@ func TestAStopWaitsForStepsUnderWay(t *testing.T) {
 	runs, err := second.Runs(t.Context(), client.RunFilter{}, client.Paging{})
 	if err != nil || len(runs.Items) != 1 || runs.Items[0].State != "succeeded" || len(began) != 0 {
 		t.Errorf("after the restart: %+v, %v, and %d more requests", runs.Items, err, len(began))
+	}
+}
+
+func TestAConnectionThatWasNeverUsedDoesNotHoldUpTheEnd(t *testing.T) {
+	t.Parallel()
+	r := run(t, configured(t.TempDir()), "")
+	conn, err := net.Dial("tcp", strings.TrimPrefix(r.App.URL(), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	began := time.Now()
+
+	if err := r.end(); err != nil {
+		t.Fatal(err)
+	}
+
+	if took := time.Since(began); took > 4*time.Second { // net/http alone waits five
+		t.Errorf("it took %v", took)
 	}
 }

@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	requestGrace = 10 * time.Second // for requests under way
+	requestGrace = 10 * time.Second       // for requests under way
+	unusedGrace  = 500 * time.Millisecond // for the first request on a connection that is open
 )
 
 // Serve opens a server, tells out where it is and, once, the admin's token, and
@@ -56,6 +57,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.log.Info("stopping")
 	shutdown, cancel := context.WithTimeout(base, requestGrace)
 	defer cancel()
+	a.server.RegisterOnShutdown(func() { time.AfterFunc(unusedGrace, a.unused.close) })
 	if err := a.server.Shutdown(shutdown); err != nil {
 		_ = a.server.Close() // requests that do not end are cut off
 	}

@@ -1,0 +1,38 @@
+package app
+
+import (
+	"net"
+	"net/http"
+	"sync"
+)
+
+// unused are the connections over which nothing has come yet. A server that
+// stops would wait five seconds for a first request on each (http.Server's
+// Shutdown); clients that open connections ahead do not expect that.
+type unused struct {
+	mu    sync.Mutex // guards:
+	conns map[net.Conn]struct{}
+}
+
+// watch is an http.Server's ConnState.
+func (u *unused) watch(c net.Conn, state http.ConnState) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if state == http.StateNew {
+		if u.conns == nil {
+			u.conns = map[net.Conn]struct{}{}
+		}
+		u.conns[c] = struct{}{}
+		return
+	}
+	delete(u.conns, c)
+}
+
+// close closes them.
+func (u *unused) close() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for c := range u.conns {
+		_ = c.Close()
+	}
+}

@@ -43,14 +43,30 @@ func check(env *cel.Env, source string, scope Scope) (*cel.Ast, error) {
 // node than CEL says.
 func firstIssue(source string, issues *cel.Issues, better func(id int64) string) error {
 	first := issues.Errors()[0]
-	message, _, _ := strings.Cut(first.Message, " expecting {")
-	message = strings.TrimPrefix(message, "Syntax error: ")
+	message, isSyntax := strings.CutPrefix(first.Message, "Syntax error: ")
+	if isSyntax {
+		message = syntaxError(message)
+	}
 	if better != nil {
 		if m := better(first.ExprID); m != "" {
 			message = m
 		}
 	}
 	return compileError(source, first.Location.Line(), first.Location.Column(), message)
+}
+
+// syntaxError says in plain words what CEL's parser says in its own.
+func syntaxError(message string) string {
+	message, _, _ = strings.Cut(message, " expecting ")
+	if strings.Contains(message, "<EOF>") {
+		return "the expression ends too early"
+	}
+	for _, words := range []string{"mismatched input ", "extraneous input ", "no viable alternative at input ", "token recognition error at: "} {
+		if what, ok := strings.CutPrefix(message, words); ok {
+			return what + " does not belong here"
+		}
+	}
+	return message
 }
 
 // unknownName says that a name or function is not known, and which is nearest.

@@ -161,7 +161,10 @@ func TestMistakesAreNamedWithTheirPlace(t *testing.T) {
 		{"true &&\n  dat.x > 1", expr.ScopeEvent, 2, 3, "dat", "unknown name dat: did you mean data?"},
 		{`event.type.startWith("x")`, expr.ScopeEvent, 1, 21, "(", "unknown function startWith: did you mean startsWith?"},
 		{`secret.x == "y"`, expr.ScopeEvent, 1, 1, "secret", "secret is not known here: this expression sees event, data"},
-		{`data.x >`, expr.ScopeEvent, 1, 9, "", "mismatched input '<EOF>'"},
+		{`data.x >`, expr.ScopeEvent, 1, 9, "", "the expression ends too early"},
+		{`data.x > )`, expr.ScopeEvent, 1, 10, ")", "')' does not belong here"},
+		{`data.x data.y`, expr.ScopeEvent, 1, 8, "data", "'data' does not belong here"},
+		{`data.x # 1`, expr.ScopeEvent, 1, 8, "#", "'#' does not belong here"},
 		{`"ä" + 1`, expr.ScopeEvent, 1, 5, "+", "found no matching overload for '_+_' applied to '(string, int)'"},
 		{`size(secret) > 0`, expr.ScopeStep, 1, 6, "secret", "name the secret: secret.NAME"},
 		{

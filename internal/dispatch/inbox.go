@@ -19,11 +19,16 @@ type inbox struct {
 	draining bool
 }
 
-// ask is a worker that wants to go on to another origin.
+// ask is a worker that wants to send a request.
 type ask struct {
 	run    weir.RunID
 	origin string
-	answer chan bool
+	answer chan entry
+}
+
+type entry struct {
+	wait time.Duration
+	ok   bool
 }
 
 // settle is a reader that waits until a place is flushed, or gives up.
@@ -50,19 +55,20 @@ func (d *Dispatcher) Finish(ended []weir.Finish) {
 	d.inbox.nudge()
 }
 
-// Enter asks whether a run that is being tried may go on to a step with another
-// origin. False: its gate is shut, or ctx ended.
-func (d *Dispatcher) Enter(ctx context.Context, run weir.RunID, origin string) bool {
-	a := ask{run, origin, make(chan bool, 1)}
+// Enter asks whether a run that is being tried may send a request to an origin,
+// and how long it must wait before it does. Not ok: the origin's gate is shut,
+// or ctx ended.
+func (d *Dispatcher) Enter(ctx context.Context, run weir.RunID, origin string) (wait time.Duration, ok bool) {
+	a := ask{run, origin, make(chan entry, 1)}
 	d.inbox.mu.Lock()
 	d.inbox.asks = append(d.inbox.asks, a)
 	d.inbox.mu.Unlock()
 	d.inbox.nudge()
 	select {
-	case ok := <-a.answer:
-		return ok
+	case e := <-a.answer:
+		return e.wait, e.ok
 	case <-ctx.Done():
-		return false
+		return 0, false
 	}
 }
 
@@ -108,7 +114,7 @@ func (d *Dispatcher) takeInbox() {
 		d.ended(f, now)
 	}
 	for _, a := range asks {
-		a.answer <- d.running[a.run] != nil && d.lanes.Enter(a.run, a.origin, now)
+		a.answer <- entry{ok: d.running[a.run] != nil && d.lanes.Enter(a.run, a.origin, now)}
 	}
 	d.answerSettlers()
 }

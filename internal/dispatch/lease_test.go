@@ -245,13 +245,13 @@ func TestEnterIsShutForARunThatIsNotRunning(t *testing.T) {
 		r.event("a")
 		l := r.wantTaken(1)[0]
 
-		if !r.d.Enter(t.Context(), l.Run.ID, "https://x.example") {
+		if _, ok := r.d.Enter(t.Context(), l.Run.ID, "https://x.example"); !ok {
 			t.Error("an open gate was shut for a run that is being tried")
 		}
 		r.change(l, weir.Succeeded, 0)
 		r.finish(l)
 
-		if r.d.Enter(t.Context(), l.Run.ID, "https://x.example") {
+		if _, ok := r.d.Enter(t.Context(), l.Run.ID, "https://x.example"); ok {
 			t.Error("a gate opened for a run that has ended")
 		}
 	})

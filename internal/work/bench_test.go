@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"testing"
+	"time"
 
 	"weir"
 	"weir/internal/pipeline"
@@ -21,7 +22,7 @@ func (nowhere) Records(context.Context, []weir.Seq) ([]*weir.Record, error) { re
 // counting is a dispatcher that says how many tries have ended.
 type counting chan int
 
-func (counting) Enter(context.Context, weir.RunID, string) bool { return true }
+func (counting) Enter(context.Context, weir.RunID, string) (time.Duration, bool) { return 0, true }
 
 func (c counting) Finish(ended []weir.Finish) { c <- len(ended) }
 

@@ -98,6 +98,7 @@ func (m *memory) emitted(n int) (out []*weir.Event) {
 // gate is a dispatcher that opens for all origins but those shut.
 type gate struct {
 	shut   map[string]bool
+	wait   time.Duration // before a request, where the gate is open
 	asked  chan string
 	ended  chan weir.Finish
 	before func() // at Finish: what is durable by then
@@ -107,9 +108,9 @@ func newGate() *gate {
 	return &gate{shut: map[string]bool{}, asked: make(chan string, 100), ended: make(chan weir.Finish, 10_000)}
 }
 
-func (g *gate) Enter(_ context.Context, _ weir.RunID, origin string) bool {
+func (g *gate) Enter(_ context.Context, _ weir.RunID, origin string) (time.Duration, bool) {
 	g.asked <- origin
-	return !g.shut[origin]
+	return g.wait, !g.shut[origin]
 }
 
 func (g *gate) Finish(ended []weir.Finish) {

@@ -19,10 +19,11 @@ type Journal interface {
 	Records(ctx context.Context, seqs []weir.Seq) ([]*weir.Record, error)
 }
 
-// Dispatcher gave the leases. Enter asks whether a run may go on to a step with
-// another origin; Finish says which tries have ended, once that is durable.
+// Dispatcher gave the leases. Enter asks before a request whether the run may
+// send it to that origin, and after what wait; Finish says which tries have
+// ended, once that is durable.
 type Dispatcher interface {
-	Enter(ctx context.Context, run weir.RunID, origin string) bool
+	Enter(ctx context.Context, run weir.RunID, origin string) (wait time.Duration, ok bool)
 	Finish(ended []weir.Finish)
 }
 

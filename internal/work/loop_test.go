@@ -223,6 +223,43 @@ func TestRunIsHeldBeforeAShutGateAndKeepsWhatIsDone(t *testing.T) {
 	}
 }
 
+func TestEveryRequestIsAskedForButTheFirstAtTheOriginOfTheLane(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Options{})
+	a, z := newReceiver(t), newReceiver(t)
+	b.gate.wait = time.Millisecond
+	run := b.run(`{"n":1}`)
+	run.Lane.Origin = a.URL
+
+	_, changes := b.try(run, steps(httpStep(a.URL), httpStep(a.URL), httpStep(z.URL), httpStep(a.URL)))
+
+	if len(b.gate.asked) != 3 || changes[0].Kind != weir.Succeeded {
+		t.Fatalf("asked %d times: %+v", len(b.gate.asked), changes[0])
+	}
+	for _, want := range []string{a.URL, z.URL, a.URL} {
+		if got := <-b.gate.asked; got != want {
+			t.Errorf("asked for %s, want %s", got, want)
+		}
+	}
+}
+
+func TestCancelEndsTheWaitBeforeARequest(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Options{})
+	z := newReceiver(t)
+	b.gate.wait = time.Hour
+	run := b.run(`{"n":1}`)
+
+	b.Take([]weir.Lease{lease(run, steps(httpStep(z.URL)))})
+	<-b.gate.asked
+	b.Cancel(run.ID)
+	<-b.gate.ended
+
+	if changes := b.journal.changes(); changes[0].Kind != weir.Stale || len(z.got()) > 0 {
+		t.Errorf("got %+v, requests %v", changes[0], z.got())
+	}
+}
+
 func TestCancelledTryLeavesAStaleAttempt(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, Options{})

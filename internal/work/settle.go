@@ -40,7 +40,7 @@ func (l *Loop) trySlice(writes context.Context, leases []weir.Lease) int {
 
 // trySlow tries one run whose steps wait for the outside.
 func (l *Loop) trySlow(h begun, writes context.Context) {
-	t := try{lease: &h.lease, began: time.Now(), origin: h.lease.Run.Lane.Origin}
+	t := try{lease: &h.lease, began: time.Now(), origin: h.lease.Run.Lane.Origin, let: true}
 	ctx := h.ctx
 	if bound := h.lease.Pipe.Timeout.Std(); bound > 0 {
 		var cancel context.CancelFunc

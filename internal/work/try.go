@@ -25,7 +25,8 @@ type try struct {
 	emitted []*weir.Event
 	log     step.Log
 	mask    mask
-	origin  string // whose gate the run has passed
+	origin  string // at which the run has a place
+	let     bool   // its first request there was let through with the run
 	reached bool   // it answered in this try
 	at      int    // the step that is being done
 }
@@ -122,19 +123,42 @@ func (l *Loop) do(ctx context.Context, t *try, s *compiled, in *step.Input) (end
 	return ending{}, false
 }
 
-// enters passes the gate of the step's origin, where it is another than the
-// run has passed.
+// enters passes the gate of the step's origin, before every request, and waits
+// as long as its rate asks. The first one at the origin of the run's lane was
+// let through with the run.
 func (l *Loop) enters(ctx context.Context, t *try, s *compiled, in *step.Input) bool {
 	o, ok := s.Step.(originer)
 	if !ok {
 		return true
 	}
 	origin := o.Origin(in)
-	if origin == "" || origin == t.origin {
+	switch {
+	case origin == "":
+		return true
+	case origin != t.origin:
+		t.origin, t.reached = origin, false
+	case t.let:
+		t.let = false
 		return true
 	}
-	t.origin, t.reached = origin, false
-	return l.Dispatcher.Enter(ctx, t.lease.Run.ID, origin)
+	t.let = false
+	wait, ok := l.Dispatcher.Enter(ctx, t.lease.Run.ID, origin)
+	return ok && pause(ctx, wait)
+}
+
+// pause waits, and reports false where ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
 }
 
 // held ends a try before a shut gate: its lane will be one that has that gate.

@@ -1,6 +1,12 @@
 package weir
 
-import "encoding/json"
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+)
 
 // Pipeline is a named list of steps applied to a batch. JSON is the form in
 // which definitions are stored.
@@ -130,12 +136,100 @@ type Source struct {
 	Webhook *Webhook `json:"webhook,omitempty"`
 }
 
-// Webhook is a source at POST /hooks/{project}/{name}. Strings are templates.
+// Webhook is a source at POST /hooks/{project}/{name}. Secrets, Type, ID,
+// Subject and VerifyToken are templates. Project files write it so:
+//
+//	verify: github          # or standard, stripe, slack, hmac, token, basic
+//	secret: "${secret.a}"   # or ["${secret.new}", "${secret.old}"]; basic: user:password
+//	type: "github.${header['x-github-event']}"
+//	id: "${body.id}"        # optional, as is subject
+//	tolerance: 5m           # optional; not with github, token, basic, or hmac without a timestamp
+//	verify_token: "${secret.b}"     # optional; answers GET with hub.challenge
+//	signature: {header: X-Sign, algorithm: sha256, encoding: hex, prefix: "sha256=",
+//	            timestamp: X-Time, signed: "{timestamp}.{body}"} # hmac: header is required
+//	token: {header: X-Gitlab-Token} # token, optional; or {query: token}
 type Webhook struct {
-	Verify string `json:"verify"` // github
-	Secret string `json:"secret"`
-	Type   string `json:"type"`
-	ID     string `json:"id,omitempty"` // "": made
+	Verify      string     `json:"verify"`
+	Secrets     []string   `json:"secrets"` // any of them verifies
+	Type        string     `json:"type"`
+	ID          string     `json:"id,omitempty"` // "": the delivery's own id, or, where it has none, made
+	Subject     string     `json:"subject,omitempty"`
+	Tolerance   Duration   `json:"tolerance,omitempty"` // of timestamps, to both sides; 0: DefaultTolerance
+	VerifyToken string     `json:"verify_token,omitempty"`
+	Signature   *Signature `json:"signature,omitempty"`
+	Token       *HookToken `json:"token,omitempty"`
+}
+
+// DefaultTolerance is how old or new a webhook's timestamp may be.
+const DefaultTolerance = Duration(5 * time.Minute)
+
+// Signature says how the sender of an hmac webhook signs.
+type Signature struct {
+	Header    string `json:"header"`              // which has the signature
+	Algorithm string `json:"algorithm,omitempty"` // sha1, sha256 (""), sha512
+	Encoding  string `json:"encoding,omitempty"`  // hex (""), base64
+	Prefix    string `json:"prefix,omitempty"`    // what stands before the encoded signature
+	Timestamp string `json:"timestamp,omitempty"` // the header that has it: seconds or milliseconds since 1970, or RFC 3339
+	Signed    string `json:"signed,omitempty"`    // "{body}" (""), with {timestamp}, and {Name} for the header Name
+}
+
+// HookToken says where the sender of a token webhook puts its token. In
+// Authorization, the word Bearer may stand before it.
+type HookToken struct {
+	Header string `json:"header,omitempty"`
+	Query  string `json:"query,omitempty"` // name of a parameter
+}
+
+// Validate checks what the kinds of webhook need, and what only some of them
+// take. The error is Invalid, with the key at fault: "signature.signed".
+func (w *Webhook) Validate() error {
+	switch {
+	case !slices.Contains([]string{"github", "standard", "stripe", "slack", "hmac", "token", "basic"}, w.Verify):
+		return invalid("verify", "%q is none of github, standard, stripe, slack, hmac, token and basic", w.Verify)
+	case len(w.Secrets) == 0:
+		return invalid("secret", "is required")
+	case w.Type == "":
+		return invalid("type", "is required")
+	case (w.Verify == "hmac") != (w.Signature != nil):
+		return invalid("signature", "belongs to verify: hmac, which needs it")
+	case w.Token != nil && w.Verify != "token":
+		return invalid("token", "belongs to verify: token")
+	case w.Token != nil && (w.Token.Header == "") == (w.Token.Query == ""):
+		return invalid("token", "is either a header or a query parameter")
+	case w.Tolerance < 0:
+		return invalid("tolerance", "is negative")
+	case w.Tolerance > 0 && !w.Timed():
+		return invalid("tolerance", "is for signed timestamps, and there is none")
+	case w.Signature != nil:
+		return w.Signature.validate()
+	}
+	return nil
+}
+
+// Timed reports whether deliveries have a timestamp that is signed.
+func (w *Webhook) Timed() bool {
+	switch w.Verify {
+	case "standard", "stripe", "slack":
+		return true
+	}
+	return w.Signature != nil && w.Signature.Timestamp != ""
+}
+
+func (s *Signature) validate() error {
+	signed := cmp.Or(s.Signed, "{body}")
+	switch {
+	case s.Header == "":
+		return invalid("signature.header", "is required")
+	case !slices.Contains([]string{"", "sha1", "sha256", "sha512"}, s.Algorithm):
+		return invalid("signature.algorithm", "%q is none of sha1, sha256 and sha512", s.Algorithm)
+	case !slices.Contains([]string{"", "hex", "base64"}, s.Encoding):
+		return invalid("signature.encoding", "%q is neither hex nor base64", s.Encoding)
+	case !strings.Contains(signed, "{body}"):
+		return invalid("signature.signed", "%q leaves out {body}, which anybody could then change", signed)
+	case strings.Contains(signed, "{timestamp}") != (s.Timestamp != ""):
+		return invalid("signature.signed", "{timestamp} and the header in signature.timestamp need each other")
+	}
+	return nil
 }
 
 // Destination bounds what is sent to one origin, for all pipelines of the

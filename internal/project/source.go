@@ -48,7 +48,7 @@ func (r *reader) webhook(n *node) *weir.Webhook {
 		case "verify":
 			w.Verify = r.choice(value, []string{"github"}, []string{"token", "stripe", "slack", "standard", "hmac"})
 		case "secret":
-			w.Secret = r.secret(value)
+			w.Secrets = []string{r.secret(value)}
 		case "type":
 			if w.Type = r.words(value, "github.${header['x-github-event']}"); w.Type != "" {
 				r.kept(value)

@@ -86,7 +86,7 @@ func (s *sources) compile(ctx context.Context, id weir.ProjectID) (*compiled, er
 func compileHook(name string, hook *weir.Webhook) (*source, error) {
 	src := &source{name: name}
 	var err error
-	if src.secret, err = expr.CompileTemplate(hook.Secret, expr.ScopeSource); err != nil {
+	if src.secret, err = expr.CompileTemplate(hook.Secrets[0], expr.ScopeSource); err != nil {
 		return nil, err
 	}
 	if src.kind, err = expr.CompileTemplate(hook.Type, expr.ScopeSource); err != nil {

@@ -83,7 +83,7 @@ func (w *world) AddRefusals(_ context.Context, all []weir.Refusal) error {
 func newHooks(t testing.TB) (*Hooks, *world, *ingest.Door) {
 	t.Helper()
 	w := &world{secret: key, revision: 1, hook: weir.Webhook{
-		Verify: "github", Secret: "${secret.github}",
+		Verify: "github", Secrets: []string{"${secret.github}"},
 		Type: "github.${header['x-github-event']}", ID: "${header['x-github-delivery']}",
 	}}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))

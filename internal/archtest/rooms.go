@@ -136,7 +136,7 @@ var homes = map[string][]string{
 	"cel.dev/":                            {"internal/expr"},
 	"github.com/danielgtaylor/huma/":      {"internal/api"},
 	"github.com/spf13/cobra":              {"internal/cli", "cmd/weir"},
-	"github.com/goccy/go-yaml":            {"internal/project", "internal/project/*", "internal/config"},
+	"github.com/goccy/go-yaml":            {"internal/project/yaml", "internal/config"},
 	"github.com/itchyny/gojq":             {"internal/jq"},
 	"github.com/santhosh-tekuri/":         {"internal/schema"},
 	"github.com/prometheus/client_golang": {"internal/obs", "internal/app", "internal/api"},

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"weir"
+	"weir/internal/project/yaml"
 )
 
 // Parts are definitions with their types.
@@ -59,7 +60,7 @@ func (p *Parts) add(d weir.Definition) (err error) {
 func (p *Parts) Definitions() []weir.Definition {
 	var out []weir.Definition
 	add := func(kind weir.DefinitionKind, name string, v any) {
-		out = append(out, weir.Definition{Kind: kind, Name: name, Body: encode(v)})
+		out = append(out, weir.Definition{Kind: kind, Name: name, Body: yaml.Encode(v)})
 	}
 	for i := range p.Sources {
 		add(weir.KindSource, p.Sources[i].Name, &p.Sources[i])

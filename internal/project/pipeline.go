@@ -1,12 +1,14 @@
 package project
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
 	"weir"
 	"weir/internal/expr"
 	"weir/internal/pipeline"
+	"weir/internal/project/yaml"
 )
 
 // The bounds of a pipeline.
@@ -18,43 +20,43 @@ const (
 )
 
 var (
-	pipelineKeys = keys{
-		of:      "a pipeline",
-		known:   []string{"steps", "retry", "timeout", "concurrency"},
-		later:   []string{"rate", "on_failure"},
-		example: "{steps: [{log: {message: hello}}]}",
+	pipelineKeys = yaml.Keys{
+		Of:      "a pipeline",
+		Known:   []string{"steps", "retry", "timeout", "concurrency"},
+		Later:   []string{"rate", "on_failure"},
+		Example: "{steps: [{log: {message: hello}}]}",
 	}
-	retryKeys = keys{
-		of:      "retry",
-		known:   []string{"attempts", "backoff", "factor", "max", "on"},
-		example: "{attempts: 8, backoff: 1s, factor: 2, max: 10m}, or none",
+	retryKeys = yaml.Keys{
+		Of:      "retry",
+		Known:   []string{"attempts", "backoff", "factor", "max", "on"},
+		Example: "{attempts: 8, backoff: 1s, factor: 2, max: 10m}, or none",
 	}
-	concurrencyKeys = keys{
-		of:      "concurrency",
-		known:   []string{"limit", "per"},
-		later:   []string{"ordered", "when_full"},
-		example: "{limit: 20, per: group.key.user}",
+	concurrencyKeys = yaml.Keys{
+		Of:      "concurrency",
+		Known:   []string{"limit", "per"},
+		Later:   []string{"ordered", "when_full"},
+		Example: "{limit: 20, per: group.key.user}",
 	}
 )
 
-func (r *reader) pipeline(text string, n *node) {
+func (r *reader) pipeline(text string, n *yaml.Node) {
 	p := weir.Pipeline{Name: text}
 	key, steps := r.set.places[name{weir.KindPipeline, text}].node, false
-	for key, value := range r.entries(n, pipelineKeys) {
-		switch key.text {
+	for key, value := range r.Entries(n, pipelineKeys) {
+		switch key.Text {
 		case "steps":
 			steps = true
 			p.Steps = r.steps(value)
 		case "retry":
 			p.Retry = r.retry(value)
 		case "timeout":
-			p.Timeout = r.duration(value, maxWait)
+			p.Timeout = r.Duration(value, maxWait)
 		case "concurrency":
 			p.Concurrency = r.concurrency(value)
 		}
 	}
-	if n.kind == mapping && !steps {
-		r.fail(key, "such as steps: [{log: {message: hello}}]", "the pipeline %q has no steps", text)
+	if n.Kind == yaml.Mapping && !steps {
+		r.Fail(key, "such as steps: [{log: {message: hello}}]", "the pipeline %q has no steps", text)
 	}
 	if !p.Retry.None {
 		p.Retry = pipeline.WithDefaults(p.Retry)
@@ -64,28 +66,28 @@ func (r *reader) pipeline(text string, n *node) {
 }
 
 // inline makes a pipeline of the steps that stand in a trigger.
-func (r *reader) inline(text string, n *node) weir.Pipeline {
+func (r *reader) inline(text string, n *yaml.Node) weir.Pipeline {
 	return weir.Pipeline{Name: text, Steps: r.steps(n), Retry: pipeline.DefaultRetry()}
 }
 
 // retry reads retry; what is left out is zero.
-func (r *reader) retry(n *node) weir.Retry {
+func (r *reader) retry(n *yaml.Node) weir.Retry {
 	var out weir.Retry
-	if n.isText() && n.text == "none" {
+	if n.IsText() && n.Text == "none" {
 		return weir.Retry{Attempts: 1, None: true}
 	}
-	for key, value := range r.entries(n, retryKeys) {
-		switch key.text {
+	for key, value := range r.Entries(n, retryKeys) {
+		switch key.Text {
 		case "attempts":
-			out.Attempts = r.whole(value, 1, maxAttempts)
+			out.Attempts = r.Whole(value, 1, maxAttempts)
 		case "backoff":
-			out.Backoff = r.duration(value, maxWait)
+			out.Backoff = r.Duration(value, maxWait)
 		case "factor":
-			out.Factor = r.factor(value, 1, 100)
+			out.Factor = r.Factor(value, 1, 100)
 		case "max":
-			out.Max = r.duration(value, 30*maxWait)
+			out.Max = r.Duration(value, 30*maxWait)
 			if out.Max != 0 && out.Backoff > out.Max {
-				r.fail(value, "", "max %s is less than the backoff %s", out.Max, out.Backoff)
+				r.Fail(value, "", "max %s is less than the backoff %s", out.Max, out.Backoff)
 			}
 		case "on":
 			out.On = r.retryOn(value)
@@ -94,62 +96,62 @@ func (r *reader) retry(n *node) weir.Retry {
 	return out
 }
 
-func (r *reader) retryOn(n *node) []string {
+func (r *reader) retryOn(n *yaml.Node) []string {
 	const example = "[connect, timeout, 5xx, 429]"
-	if n.kind != list {
-		r.wrong(n, "a list", example)
+	if n.Kind != yaml.List {
+		r.Wrong(n, "a list", example)
 		return nil
 	}
-	if len(n.items) == 0 {
-		r.fail(n, "use attempts: 1, or retry: none", "on is empty")
+	if len(n.Items) == 0 {
+		r.Fail(n, "use attempts: 1, or retry: none", "on is empty")
 	}
 	var out []string
-	for _, item := range n.items {
-		status, err := strconv.Atoi(item.text)
+	for _, item := range n.Items {
+		status, err := strconv.Atoi(item.Text)
 		switch {
-		case item.kind != scalar:
-			r.wrong(item, "a failure that is retried", example)
-		case oneOf(item.text, "connect", "timeout", "4xx", "5xx"), err == nil && status >= 300 && status <= 599:
-			out = append(out, item.text)
+		case item.Kind != yaml.Scalar:
+			r.Wrong(item, "a failure that is retried", example)
+		case slices.Contains([]string{"connect", "timeout", "4xx", "5xx"}, item.Text), err == nil && status >= 300 && status <= 599:
+			out = append(out, item.Text)
 		default:
-			r.fail(item, meant(item.text, []string{"connect", "timeout", "4xx", "5xx"}, "use connect, timeout, 4xx, 5xx or a status"),
-				"%q is no failure that is retried", clip(item.text))
+			r.Fail(item, yaml.Meant(item.Text, []string{"connect", "timeout", "4xx", "5xx"}, "use connect, timeout, 4xx, 5xx or a status"),
+				"%q is no failure that is retried", yaml.Clip(item.Text))
 		}
 	}
 	return out
 }
 
-func (r *reader) concurrency(n *node) *weir.Concurrency {
+func (r *reader) concurrency(n *yaml.Node) *weir.Concurrency {
 	var c weir.Concurrency
-	for key, value := range r.entries(n, concurrencyKeys) {
-		switch key.text {
+	for key, value := range r.Entries(n, concurrencyKeys) {
+		switch key.Text {
 		case "limit":
-			c.Limit = r.whole(value, 1, maxConcurrency)
+			c.Limit = r.Whole(value, 1, maxConcurrency)
 		case "per":
 			c.Per = r.expression(value, expr.ScopeKey, "group.key.user")
 		}
 	}
-	if n.kind == mapping && c.Limit == 0 {
-		r.fail(n, "such as limit: 20", "concurrency has no limit")
+	if n.Kind == yaml.Mapping && c.Limit == 0 {
+		r.Fail(n, "such as limit: 20", "concurrency has no limit")
 	}
 	return &c
 }
 
 // steps reads the steps of a pipeline.
-func (r *reader) steps(n *node) []weir.Step {
-	if n.kind != list {
-		r.wrong(n, "a list of steps", "[{log: {message: hello}}]")
+func (r *reader) steps(n *yaml.Node) []weir.Step {
+	if n.Kind != yaml.List {
+		r.Wrong(n, "a list of steps", "[{log: {message: hello}}]")
 		return nil
 	}
-	if len(n.items) > maxSteps {
-		r.fail(n, "", "%d steps, and %d are the most", len(n.items), maxSteps)
+	if len(n.Items) > maxSteps {
+		r.Fail(n, "", "%d steps, and %d are the most", len(n.Items), maxSteps)
 		return nil
 	}
-	if len(n.items) == 0 {
-		r.fail(n, "such as [{log: {message: hello}}]", "there are no steps")
+	if len(n.Items) == 0 {
+		r.Fail(n, "such as [{log: {message: hello}}]", "there are no steps")
 	}
-	out := make([]weir.Step, 0, len(n.items))
-	for _, item := range n.items {
+	out := make([]weir.Step, 0, len(n.Items))
+	for _, item := range n.Items {
 		out = append(out, r.step(item))
 	}
 	return out

@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"weir"
+	"weir/internal/project/yaml"
 )
 
 // The bounds of what is read at once.
@@ -32,10 +33,20 @@ type File struct {
 // Set is what files define, with what is needed to validate it.
 type Set struct {
 	Parts
-	problems Problems
-	warnings Problems
+	problems yaml.Problems
+	warnings yaml.Problems
 	runs     []runRef
 	places   map[name]place
+}
+
+// Problems are all that is wrong in project files, or among warnings, what is
+// allowed there and probably not meant.
+type Problems = yaml.Problems
+
+// reader reads one file into a Set.
+type reader struct {
+	*yaml.Reader
+	set *Set
 }
 
 // name identifies a definition within a project.
@@ -47,7 +58,7 @@ type name struct {
 // place is where something stands in a file.
 type place struct {
 	reader *reader
-	node   *node
+	node   *yaml.Node
 }
 
 // runRef is a place that names a pipeline to run on what a trigger fired.
@@ -64,34 +75,34 @@ type runRef struct {
 func Parse(files ...File) (*Set, error) {
 	s := &Set{places: map[name]place{}}
 	for _, f := range files {
-		r := &reader{set: s, name: f.Name, text: string(f.Text)}
+		r := &reader{Reader: &yaml.Reader{Name: f.Name, Text: string(f.Text)}, set: s}
 		r.file()
-		s.problems = append(s.problems, r.problems...)
-		s.warnings = append(s.warnings, r.warnings...)
+		s.problems = append(s.problems, r.Problems...)
+		s.warnings = append(s.warnings, r.Warnings...)
 	}
 	s.sort()
-	return s, s.problems.sorted().err()
+	return s, s.problems.Sorted().Err()
 }
 
 // file reads the reader's file.
 func (r *reader) file() {
-	r.text = strings.TrimPrefix(r.text, "\ufeff")
-	if len(r.text) > MaxFileSize {
-		r.report(Problem{File: r.name, Message: fmt.Sprintf("%d bytes, and %d are the most of a file", len(r.text), MaxFileSize)})
+	r.Text = strings.TrimPrefix(r.Text, "\ufeff")
+	if len(r.Text) > MaxFileSize {
+		r.Report(yaml.Problem{File: r.Name, Message: fmt.Sprintf("%d bytes, and %d are the most of a file", len(r.Text), MaxFileSize)})
 		return
 	}
-	if i := invalidUTF8(r.text); i >= 0 {
-		before := r.text[:i]
+	if i := invalidUTF8(r.Text); i >= 0 {
+		before := r.Text[:i]
 		line := strings.LastIndexByte(before, '\n') + 1
-		at := &node{line: strings.Count(before, "\n") + 1, column: utf8.RuneCountInString(before[line:]) + 1}
-		r.fail(at, "", "not UTF-8: byte %#x", r.text[i])
+		at := &yaml.Node{Line: strings.Count(before, "\n") + 1, Column: utf8.RuneCountInString(before[line:]) + 1}
+		r.Fail(at, "", "not UTF-8: byte %#x", r.Text[i])
 		return
 	}
-	root := r.tree()
-	if root == nil || root.isNull() {
+	root := r.Tree()
+	if root == nil || root.IsNull() {
 		return
 	}
-	for _, section := range r.entries(root, projectKeys) {
+	for _, section := range r.Entries(root, projectKeys) {
 		r.section(section)
 	}
 }
@@ -105,54 +116,54 @@ func invalidUTF8(s string) int {
 	return -1
 }
 
-var projectKeys = keys{
-	of:      "a project file",
-	known:   []string{"sources", "triggers", "pipelines", "destinations"},
-	later:   []string{"events", "strict", "functions", "schedules", "workflows"},
-	example: "triggers: {…}",
+var projectKeys = yaml.Keys{
+	Of:      "a project file",
+	Known:   []string{"sources", "triggers", "pipelines", "destinations"},
+	Later:   []string{"events", "strict", "functions", "schedules", "workflows"},
+	Example: "triggers: {…}",
 }
 
 // section reads all definitions of one kind.
-func (r *reader) section(n *node) {
-	kind := weir.DefinitionKind(strings.TrimSuffix(n.path, "s"))
-	if n.isNull() || !r.isMapping(n, n.path, "{name: {…}}") {
+func (r *reader) section(n *yaml.Node) {
+	kind := weir.DefinitionKind(strings.TrimSuffix(n.Path, "s"))
+	if n.IsNull() || !r.IsMapping(n, n.Path, "{name: {…}}") {
 		return
 	}
-	for _, f := range n.fields {
-		text := r.defined(kind, f.key)
+	for _, f := range n.Fields {
+		text := r.defined(kind, f.Key)
 		if text == "" {
 			continue
 		}
 		switch kind {
 		case weir.KindSource:
-			r.source(text, f.value)
+			r.source(text, f.Value)
 		case weir.KindTrigger:
-			r.trigger(text, f.value)
+			r.trigger(text, f.Value)
 		case weir.KindPipeline:
-			r.pipeline(text, f.value)
+			r.pipeline(text, f.Value)
 		case weir.KindDestination:
-			r.destination(text, f.value)
+			r.destination(text, f.Value)
 		}
 	}
 }
 
 // defined checks the name of a definition, remembers where it is given, and
 // returns it, "" where it cannot be used.
-func (r *reader) defined(kind weir.DefinitionKind, key *node) string {
-	text := key.text
+func (r *reader) defined(kind weir.DefinitionKind, key *yaml.Node) string {
+	text := key.Text
 	if kind == weir.KindDestination {
 		text = r.origin(key)
 	} else if !validName(text) {
-		r.fail(key, "use a-z, 0-9, _ and -, beginning with a letter, 63 at most", "%q is no name for a %s", clip(text), kind)
+		r.Fail(key, "use a-z, 0-9, _ and -, beginning with a letter, 63 at most", "%q is no name for a %s", yaml.Clip(text), kind)
 		return ""
 	}
 	id := name{kind, text}
 	if before, taken := r.set.places[id]; taken && text != "" {
-		r.fail(key, "", "the %s %q is given twice: first in %s:%d", kind, text, before.reader.name, before.node.line)
+		r.Fail(key, "", "the %s %q is given twice: first in %s:%d", kind, text, before.reader.Name, before.node.Line)
 		return ""
 	}
 	if len(r.set.places) == MaxDefinitions {
-		r.fail(key, "", "more than %d definitions", MaxDefinitions)
+		r.Fail(key, "", "more than %d definitions", MaxDefinitions)
 	}
 	if len(r.set.places) >= MaxDefinitions {
 		return ""

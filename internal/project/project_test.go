@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"weir"
+	"weir/internal/project/yaml"
 	"weir/internal/trigger"
 )
 
@@ -63,7 +64,7 @@ func TestProjectFilesMeanWhatTestdataSays(t *testing.T) {
 func show(inForce []weir.Definition, files ...File) string {
 	set, _ := Parse(files...)
 	warnings, err := set.Validate(inForce)
-	if problems, ok := err.(Problems); ok { //nolint:errorlint // Validate returns it unwrapped
+	if problems, ok := err.(yaml.Problems); ok { //nolint:errorlint // Validate returns it unwrapped
 		return problems.Show()
 	}
 	if err != nil {
@@ -214,7 +215,7 @@ func TestHostileFilesAreRefusedAndCheap(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %.200v, want %q", err, c.want)
 			}
-			if problems := err.(Problems); len(problems) > maxProblems+1 { //nolint:errorlint // Parse returns it unwrapped
+			if problems := err.(yaml.Problems); len(problems) > yaml.MaxProblems+1 { //nolint:errorlint // Parse returns it unwrapped
 				t.Errorf("%d problems", len(problems))
 			}
 		})
@@ -233,8 +234,8 @@ func FuzzParse(f *testing.F) {
 		if set == nil {
 			t.Fatal("no set")
 		}
-		if problems, ok := err.(Problems); ok { //nolint:errorlint // Parse returns it unwrapped
-			if len(problems) == 0 || len(problems) > maxProblems+1 {
+		if problems, ok := err.(yaml.Problems); ok { //nolint:errorlint // Parse returns it unwrapped
+			if len(problems) == 0 || len(problems) > yaml.MaxProblems+1 {
 				t.Errorf("%d problems", len(problems))
 			}
 			_ = problems.Show()

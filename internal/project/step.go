@@ -2,52 +2,54 @@ package project
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"weir"
 	"weir/internal/expr"
+	"weir/internal/project/yaml"
 )
 
 var (
-	stepKeys = keys{
-		of:    "a step",
-		known: []string{"filter", "http", "emit", "log"},
-		later: []string{
+	stepKeys = yaml.Keys{
+		Of:    "a step",
+		Known: []string{"filter", "http", "emit", "log"},
+		Later: []string{
 			"transform", "jq", "function", "container", "exec", "wait", "usage", "notabene", "atompub",
 		},
-		example: "{log: {message: hello}}",
+		Example: "{log: {message: hello}}",
 	}
-	httpKeys = keys{
-		of:      "an http step",
-		known:   []string{"method", "url", "headers", "timeout"},
-		later:   []string{"each", "body", "mode", "sign", "success", "response"},
-		example: "{url: https://hooks.example/weir}",
+	httpKeys = yaml.Keys{
+		Of:      "an http step",
+		Known:   []string{"method", "url", "headers", "timeout"},
+		Later:   []string{"each", "body", "mode", "sign", "success", "response"},
+		Example: "{url: https://hooks.example/weir}",
 	}
-	emitKeys = keys{
-		of:      "an emit step",
-		known:   []string{"type", "source", "subject", "data", "each"},
-		example: "{type: order.late}",
+	emitKeys = yaml.Keys{
+		Of:      "an emit step",
+		Known:   []string{"type", "source", "subject", "data", "each"},
+		Example: "{type: order.late}",
 	}
-	logKeys = keys{
-		of:      "a log step",
-		known:   []string{"message", "level"},
-		example: "{message: hello}",
+	logKeys = yaml.Keys{
+		Of:      "a log step",
+		Known:   []string{"message", "level"},
+		Example: "{message: hello}",
 	}
 	methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 )
 
-func (r *reader) step(n *node) weir.Step {
+func (r *reader) step(n *yaml.Node) weir.Step {
 	var s weir.Step
 	if r.misindented(n) {
 		return s
 	}
 	kinds := 0
-	for key, value := range r.entries(n, stepKeys) {
+	for key, value := range r.Entries(n, stepKeys) {
 		if kinds++; kinds > 1 {
-			r.fail(key, "begin another step with -", "a step has one kind")
+			r.Fail(key, "begin another step with -", "a step has one kind")
 			break
 		}
-		switch key.text {
+		switch key.Text {
 		case "filter":
 			s.Filter = &weir.FilterStep{Where: r.condition(value, expr.ScopeBatch, `event.type != "order.test"`)}
 		case "http":
@@ -58,130 +60,130 @@ func (r *reader) step(n *node) weir.Step {
 			s.Log = r.log(value)
 		}
 	}
-	if n.kind == mapping && len(n.fields) == 0 {
-		r.wrong(n, "a step", stepKeys.example)
+	if n.Kind == yaml.Mapping && len(n.Fields) == 0 {
+		r.Wrong(n, "a step", stepKeys.Example)
 	}
 	return s
 }
 
 // misindented reports a step whose keys stand beside its kind instead of below
 // it.
-func (r *reader) misindented(n *node) bool {
-	if n.kind != mapping || len(n.fields) < 2 || !n.fields[0].value.isNull() {
+func (r *reader) misindented(n *yaml.Node) bool {
+	if n.Kind != yaml.Mapping || len(n.Fields) < 2 || !n.Fields[0].Value.IsNull() {
 		return false
 	}
-	first, second := n.fields[0].key, n.fields[1].key
-	r.fail(second, "indent it further", "%s belongs below %s", clip(second.text), clip(first.text))
+	first, second := n.Fields[0].Key, n.Fields[1].Key
+	r.Fail(second, "indent it further", "%s belongs below %s", yaml.Clip(second.Text), yaml.Clip(first.Text))
 	return true
 }
 
-func (r *reader) http(n *node) *weir.HTTPStep {
+func (r *reader) http(n *yaml.Node) *weir.HTTPStep {
 	var h weir.HTTPStep
-	for key, value := range r.entries(n, httpKeys) {
-		switch key.text {
+	for key, value := range r.Entries(n, httpKeys) {
+		switch key.Text {
 		case "method":
-			h.Method = r.choice(value, methods, nil)
+			h.Method = r.Choice(value, methods, nil)
 		case "url":
-			if h.URL = r.words(value, "https://hooks.example/weir"); h.URL != "" {
+			if h.URL = r.Words(value, "https://hooks.example/weir"); h.URL != "" {
 				r.template(value, expr.ScopeStep)
 				r.url(value)
 			}
 		case "headers":
 			h.Headers = r.headers(value)
 		case "timeout":
-			h.Timeout = r.duration(value, maxWait)
+			h.Timeout = r.Duration(value, maxWait)
 		}
 	}
-	if n.kind == mapping && !n.has("url") {
-		r.fail(n, "such as url: https://hooks.example/weir", "the http step has no url")
+	if n.Kind == yaml.Mapping && !n.Has("url") {
+		r.Fail(n, "such as url: https://hooks.example/weir", "the http step has no url")
 	}
 	return &h
 }
 
 var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 
-func (r *reader) headers(n *node) []weir.NamedText {
-	if !r.isMapping(n, "headers", "{x-team: usage}") {
+func (r *reader) headers(n *yaml.Node) []weir.NamedText {
+	if !r.IsMapping(n, "headers", "{x-team: usage}") {
 		return nil
 	}
 	var out []weir.NamedText
 	seen := map[string]string{}
-	for _, f := range n.fields {
-		lower := strings.ToLower(f.key.text)
+	for _, f := range n.Fields {
+		lower := strings.ToLower(f.Key.Text)
 		switch {
-		case !headerName.MatchString(f.key.text):
-			r.fail(f.key, "", "%q is no name of a header", clip(f.key.text))
+		case !headerName.MatchString(f.Key.Text):
+			r.Fail(f.Key, "", "%q is no name of a header", yaml.Clip(f.Key.Text))
 		case seen[lower] != "":
-			r.fail(f.key, "", "the header %s is given twice: also as %s", f.key.text, seen[lower])
-		case oneOf(lower, "host", "content-length", "transfer-encoding", "connection"):
-			r.fail(f.key, "", "the header %s follows from the request", f.key.text)
+			r.Fail(f.Key, "", "the header %s is given twice: also as %s", f.Key.Text, seen[lower])
+		case slices.Contains([]string{"host", "content-length", "transfer-encoding", "connection"}, lower):
+			r.Fail(f.Key, "", "the header %s follows from the request", f.Key.Text)
 		}
-		seen[lower] = f.key.text
-		if text := r.words(f.value, "usage"); text != "" {
-			r.template(f.value, expr.ScopeStep)
-			out = append(out, weir.NamedText{Name: f.key.text, Text: text})
+		seen[lower] = f.Key.Text
+		if text := r.Words(f.Value, "usage"); text != "" {
+			r.template(f.Value, expr.ScopeStep)
+			out = append(out, weir.NamedText{Name: f.Key.Text, Text: text})
 		}
 	}
 	return out
 }
 
-func (r *reader) emit(n *node) *weir.EmitStep {
+func (r *reader) emit(n *yaml.Node) *weir.EmitStep {
 	var e weir.EmitStep
-	for key, value := range r.entries(n, emitKeys) {
-		switch key.text {
+	for key, value := range r.Entries(n, emitKeys) {
+		switch key.Text {
 		case "type":
-			if e.Type = r.words(value, "order.late"); e.Type != "" {
+			if e.Type = r.Words(value, "order.late"); e.Type != "" {
 				r.template(value, expr.ScopeStep)
 				r.eventType(value)
 			}
 		case "source":
-			if e.Source = r.words(value, "/orders"); e.Source != "" {
+			if e.Source = r.Words(value, "/orders"); e.Source != "" {
 				r.template(value, expr.ScopeStep)
 			}
 		case "subject":
-			if e.Subject = r.words(value, "order 17"); e.Subject != "" {
+			if e.Subject = r.Words(value, "order 17"); e.Subject != "" {
 				r.template(value, expr.ScopeStep)
 			}
 		case "data":
-			e.Data = r.json(value)
+			e.Data = r.JSON(value)
 			r.dataTemplates(value)
 		case "each":
-			e.Each = r.flag(value)
+			e.Each = r.Flag(value)
 		}
 	}
-	if n.kind == mapping && !n.has("type") {
-		r.fail(n, "such as type: order.late", "the emit step has no type")
+	if n.Kind == yaml.Mapping && !n.Has("type") {
+		r.Fail(n, "such as type: order.late", "the emit step has no type")
 	}
 	return &e
 }
 
 // dataTemplates compiles the strings inside of the data of an emit step.
-func (r *reader) dataTemplates(n *node) {
-	for _, item := range n.items {
+func (r *reader) dataTemplates(n *yaml.Node) {
+	for _, item := range n.Items {
 		r.dataTemplates(item)
 	}
-	for _, f := range n.fields {
-		r.dataTemplates(f.value)
+	for _, f := range n.Fields {
+		r.dataTemplates(f.Value)
 	}
-	if n.isText() {
+	if n.IsText() {
 		r.template(n, expr.ScopeStep)
 	}
 }
 
-func (r *reader) log(n *node) *weir.LogStep {
+func (r *reader) log(n *yaml.Node) *weir.LogStep {
 	var l weir.LogStep
-	for key, value := range r.entries(n, logKeys) {
-		switch key.text {
+	for key, value := range r.Entries(n, logKeys) {
+		switch key.Text {
 		case "message":
-			if l.Message = r.words(value, "hello"); l.Message != "" {
+			if l.Message = r.Words(value, "hello"); l.Message != "" {
 				r.template(value, expr.ScopeStep)
 			}
 		case "level":
-			l.Level = r.choice(value, []string{"debug", "info", "warn", "error"}, nil)
+			l.Level = r.Choice(value, []string{"debug", "info", "warn", "error"}, nil)
 		}
 	}
-	if n.kind == mapping && !n.has("message") {
-		r.fail(n, "such as message: hello", "the log step has no message")
+	if n.Kind == yaml.Mapping && !n.Has("message") {
+		r.Fail(n, "such as message: hello", "the log step has no message")
 	}
 	return &l
 }

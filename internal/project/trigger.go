@@ -5,6 +5,7 @@ import (
 
 	"weir"
 	"weir/internal/expr"
+	"weir/internal/project/yaml"
 	"weir/internal/timex"
 )
 
@@ -15,28 +16,28 @@ const (
 )
 
 var (
-	triggerKeys = keys{
-		of:      "a trigger",
-		known:   []string{"match", "group_by", "fire", "expire", "late", "skew", "max_events", "run", "on_expire"},
-		later:   []string{"unless", "delay", "cooldown"},
-		example: "{match: {type: order.*}, run: notify}",
+	triggerKeys = yaml.Keys{
+		Of:      "a trigger",
+		Known:   []string{"match", "group_by", "fire", "expire", "late", "skew", "max_events", "run", "on_expire"},
+		Later:   []string{"unless", "delay", "cooldown"},
+		Example: "{match: {type: order.*}, run: notify}",
 	}
-	matchKeys = keys{
-		of:      "a criterion of match",
-		known:   []string{"type", "where"},
-		later:   []string{"key", "at"},
-		example: "{type: order.*}",
+	matchKeys = yaml.Keys{
+		Of:      "a criterion of match",
+		Known:   []string{"type", "where"},
+		Later:   []string{"key", "at"},
+		Example: "{type: order.*}",
 	}
-	fireKeys = keys{
-		of:      "a criterion of fire",
-		known:   []string{"type", "where", "count"},
-		later:   []string{"within", "distinct", "at"},
-		example: "{type: order.*, count: 5}",
+	fireKeys = yaml.Keys{
+		Of:      "a criterion of fire",
+		Known:   []string{"type", "where", "count"},
+		Later:   []string{"within", "distinct", "at"},
+		Example: "{type: order.*, count: 5}",
 	}
-	maxEventsKeys = keys{
-		of:      "max_events",
-		known:   []string{"limit", "then"},
-		example: "{limit: 10000, then: fire}",
+	maxEventsKeys = yaml.Keys{
+		Of:      "max_events",
+		Known:   []string{"limit", "then"},
+		Example: "{limit: 10000, then: fire}",
 	}
 )
 
@@ -45,32 +46,32 @@ var (
 type triggerReader struct {
 	*reader
 	trigger weir.Trigger
-	key     *node
-	at      map[string]*node // key -> value
+	key     *yaml.Node
+	at      map[string]*yaml.Node // key -> value
 	never   bool
 }
 
-func (r *reader) trigger(text string, n *node) {
+func (r *reader) trigger(text string, n *yaml.Node) {
 	t := triggerReader{reader: r, trigger: weir.Trigger{Name: text}, key: r.set.places[name{weir.KindTrigger, text}].node}
-	t.at = map[string]*node{}
-	before := len(r.problems)
-	for key, value := range r.entries(n, triggerKeys) {
-		t.at[key.text] = value
-		t.read(key.text, value)
+	t.at = map[string]*yaml.Node{}
+	before := len(r.Problems)
+	for key, value := range r.Entries(n, triggerKeys) {
+		t.at[key.Text] = value
+		t.read(key.Text, value)
 	}
-	if len(r.problems) == before {
+	if len(r.Problems) == before {
 		t.check()
 	}
 	t.pipelines()
 	r.set.Triggers = append(r.set.Triggers, t.trigger)
 }
 
-func (t *triggerReader) read(key string, n *node) {
+func (t *triggerReader) read(key string, n *yaml.Node) {
 	switch key {
 	case "match":
 		t.trigger.Match = t.criteria(n, matchKeys)
-		if n.kind == list && len(n.items) == 0 {
-			t.fail(n, "such as {type: order.*}", "match has no criterion")
+		if n.Kind == yaml.List && len(n.Items) == 0 {
+			t.Fail(n, "such as {type: order.*}", "match has no criterion")
 		}
 	case "group_by":
 		t.trigger.GroupBy = t.groupBy(n)
@@ -79,7 +80,7 @@ func (t *triggerReader) read(key string, n *node) {
 	case "expire":
 		t.trigger.Expire = t.expire(n)
 	case "late":
-		t.choice(n, []string{"join"}, []string{"fire", "drop"})
+		t.Choice(n, []string{"join"}, []string{"fire", "drop"})
 	case "skew":
 		t.skew(n)
 	case "max_events":
@@ -89,15 +90,15 @@ func (t *triggerReader) read(key string, n *node) {
 }
 
 // criteria reads a list of criteria or one alone. The result is not nil.
-func (r *reader) criteria(n *node, k keys) []weir.Criterion {
+func (r *reader) criteria(n *yaml.Node, k yaml.Keys) []weir.Criterion {
 	out := []weir.Criterion{}
-	if n.kind != list && n.kind != mapping {
-		r.wrong(n, "a list of criteria", "["+k.example+"]")
+	if n.Kind != yaml.List && n.Kind != yaml.Mapping {
+		r.Wrong(n, "a list of criteria", "["+k.Example+"]")
 		return out
 	}
-	for i, item := range oneOrMore(n) {
+	for i, item := range yaml.OneOrMore(n) {
 		if i == maxCriteria {
-			r.fail(item, "", "more than %d criteria", maxCriteria)
+			r.Fail(item, "", "more than %d criteria", maxCriteria)
 			break
 		}
 		out = append(out, r.criterion(item, k))
@@ -105,16 +106,16 @@ func (r *reader) criteria(n *node, k keys) []weir.Criterion {
 	return out
 }
 
-func (r *reader) criterion(n *node, k keys) weir.Criterion {
+func (r *reader) criterion(n *yaml.Node, k yaml.Keys) weir.Criterion {
 	var c weir.Criterion
-	for key, value := range r.entries(n, k) {
-		switch key.text {
+	for key, value := range r.Entries(n, k) {
+		switch key.Text {
 		case "type":
 			c.Types = r.types(value)
 		case "where":
 			c.Where = r.condition(value, expr.ScopeEvent, "data.amount > 100")
 		case "count":
-			c.Count = r.whole(value, 1, maxGroupSize)
+			c.Count = r.Whole(value, 1, maxGroupSize)
 		}
 	}
 	return c
@@ -122,14 +123,14 @@ func (r *reader) criterion(n *node, k keys) weir.Criterion {
 
 // types reads one glob or a list of them. The result is not nil: no glob is
 // something else than none given.
-func (r *reader) types(n *node) []string {
+func (r *reader) types(n *yaml.Node) []string {
 	out := []string{}
-	if n.kind == mapping {
-		r.wrong(n, "a type or a list of types", `[order.*, "!order.test"]`)
+	if n.Kind == yaml.Mapping {
+		r.Wrong(n, "a type or a list of types", `[order.*, "!order.test"]`)
 		return out
 	}
-	for _, item := range oneOrMore(n) {
-		glob := r.words(item, "order.*")
+	for _, item := range yaml.OneOrMore(n) {
+		glob := r.Words(item, "order.*")
 		if _, err := expr.CompileGlobs([]string{glob}); glob != "" && err != nil {
 			r.wrongCode(item, err)
 		}
@@ -138,11 +139,11 @@ func (r *reader) types(n *node) []string {
 	return out
 }
 
-func (t *triggerReader) fire(n *node) []weir.Criterion {
-	if n.kind == mapping {
-		for _, f := range n.fields {
-			if f.key.text == "sequence" {
-				t.notBuilt(f.key, "sequence")
+func (t *triggerReader) fire(n *yaml.Node) []weir.Criterion {
+	if n.Kind == yaml.Mapping {
+		for _, f := range n.Fields {
+			if f.Key.Text == "sequence" {
+				t.NotBuilt(f.Key, "sequence")
 				return nil
 			}
 		}
@@ -151,33 +152,33 @@ func (t *triggerReader) fire(n *node) []weir.Criterion {
 }
 
 // groupBy reads the parts of the key, in their order.
-func (t *triggerReader) groupBy(n *node) []weir.KeyPart {
-	if !t.isMapping(n, "group_by", "{order: data.order_id}") {
+func (t *triggerReader) groupBy(n *yaml.Node) []weir.KeyPart {
+	if !t.IsMapping(n, "group_by", "{order: data.order_id}") {
 		return nil
 	}
-	if len(n.fields) == 0 {
-		t.fail(n, "such as {order: data.order_id}", "group_by is empty: leave it out for one group of all events")
+	if len(n.Fields) == 0 {
+		t.Fail(n, "such as {order: data.order_id}", "group_by is empty: leave it out for one group of all events")
 	}
-	if len(n.fields) > maxKeyParts {
-		t.fail(n, "", "group_by has %d parts, and %d are the most", len(n.fields), maxKeyParts)
+	if len(n.Fields) > maxKeyParts {
+		t.Fail(n, "", "group_by has %d parts, and %d are the most", len(n.Fields), maxKeyParts)
 		return nil
 	}
 	var out []weir.KeyPart
-	for _, f := range n.fields {
-		if !validName(f.key.text) {
-			t.fail(f.key, "use a-z, 0-9, _ and -, beginning with a letter, 63 at most", "%q is no name for a part of a key", clip(f.key.text))
+	for _, f := range n.Fields {
+		if !validName(f.Key.Text) {
+			t.Fail(f.Key, "use a-z, 0-9, _ and -, beginning with a letter, 63 at most", "%q is no name for a part of a key", yaml.Clip(f.Key.Text))
 		}
-		if f.value.kind == mapping {
-			t.notBuilt(f.value, "a part of group_by with of and bucket")
+		if f.Value.Kind == yaml.Mapping {
+			t.NotBuilt(f.Value, "a part of group_by with of and bucket")
 			continue
 		}
-		out = append(out, weir.KeyPart{Name: f.key.text, Of: t.expression(f.value, expr.ScopeEvent, "data.order_id")})
+		out = append(out, weir.KeyPart{Name: f.Key.Text, Of: t.expression(f.Value, expr.ScopeEvent, "data.order_id")})
 	}
 	return out
 }
 
-func (t *triggerReader) expire(n *node) string {
-	text := t.code(n, "last + 1h")
+func (t *triggerReader) expire(n *yaml.Node) string {
+	text := t.Code(n, "last + 1h")
 	if t.never = text == "never"; t.never || text == "" {
 		return text
 	}
@@ -187,25 +188,25 @@ func (t *triggerReader) expire(n *node) string {
 	return text
 }
 
-func (t *triggerReader) skew(n *node) {
-	if n.isText() && n.text == "any" {
-		t.notBuilt(n, "skew: any")
+func (t *triggerReader) skew(n *yaml.Node) {
+	if n.IsText() && n.Text == "any" {
+		t.NotBuilt(n, "skew: any")
 		return
 	}
-	d := t.duration(n, maxWait)
+	d := t.Duration(n, maxWait)
 	if d != 0 && weir.Time(d.Std().Microseconds()) != weir.DefaultSkew {
-		t.notBuilt(n, "a skew other than 5m")
+		t.NotBuilt(n, "a skew other than 5m")
 	}
 }
 
-func (t *triggerReader) maxEvents(n *node) int {
+func (t *triggerReader) maxEvents(n *yaml.Node) int {
 	limit := 0
-	for key, value := range t.entries(n, maxEventsKeys) {
-		switch key.text {
+	for key, value := range t.Entries(n, maxEventsKeys) {
+		switch key.Text {
 		case "limit":
-			limit = t.whole(value, 1, maxGroupSize)
+			limit = t.Whole(value, 1, maxGroupSize)
 		case "then":
-			t.choice(value, []string{"fire"}, []string{"drop_oldest", "close"})
+			t.Choice(value, []string{"fire"}, []string{"drop_oldest", "close"})
 		}
 	}
 	return limit
@@ -215,7 +216,7 @@ func (t *triggerReader) maxEvents(n *node) int {
 func (t *triggerReader) check() {
 	match, fire := t.at["match"], t.at["fire"]
 	if match == nil && len(t.trigger.Fire) == 0 {
-		t.fail(t.key, "such as match: {type: order.*}", "the trigger %q has no match", t.trigger.Name)
+		t.Fail(t.key, "such as match: {type: order.*}", "the trigger %q has no match", t.trigger.Name)
 	}
 	if match == nil {
 		t.trigger.Match = slices.Clone(t.trigger.Fire)
@@ -233,7 +234,7 @@ func (t *triggerReader) check() {
 func (t *triggerReader) checkWithoutGroups() {
 	for _, key := range []string{"expire", "late", "max_events", "on_expire"} {
 		if n := t.at[key]; n != nil {
-			t.fail(n, "add group_by or fire, or leave it out", "%s is for groups, and each match of this trigger fires at once", key)
+			t.Fail(n, "add group_by or fire, or leave it out", "%s is for groups, and each match of this trigger fires at once", key)
 		}
 	}
 }
@@ -241,9 +242,9 @@ func (t *triggerReader) checkWithoutGroups() {
 func (t *triggerReader) checkGroups() {
 	switch expire, limit := t.at["expire"], t.at["max_events"]; {
 	case expire == nil:
-		t.fail(t.key, "such as expire: last + 1h", "the trigger %q keeps groups and does not say when they expire", t.trigger.Name)
+		t.Fail(t.key, "such as expire: last + 1h", "the trigger %q keeps groups and does not say when they expire", t.trigger.Name)
 	case t.never && limit == nil:
-		t.fail(expire, "such as max_events: {limit: 10000, then: fire}", "expire: never needs max_events, or groups stay for ever")
+		t.Fail(expire, "such as max_events: {limit: 10000, then: fire}", "expire: never needs max_events, or groups stay for ever")
 	}
 	most := t.trigger.MaxEvents
 	if most == 0 {
@@ -251,11 +252,11 @@ func (t *triggerReader) checkGroups() {
 	}
 	for i := range t.trigger.Fire {
 		if c := &t.trigger.Fire[i]; c.Need() > most {
-			t.fail(t.at["fire"], "raise it with max_events: {limit: …}", "a count of %d is never reached: the group is full at %d events", c.Count, most)
+			t.Fail(t.at["fire"], "raise it with max_events: {limit: …}", "a count of %d is never reached: the group is full at %d events", c.Count, most)
 		}
 	}
 	if t.at["fire"] == nil && t.at["run"] != nil {
-		t.warn(t.at["run"], "name it in on_expire", "this is never run: without fire a group only expires")
+		t.Warn(t.at["run"], "name it in on_expire", "this is never run: without fire a group only expires")
 	}
 }
 
@@ -273,18 +274,18 @@ func (t *triggerReader) pipelineOf(key string, many bool) string {
 	if n == nil {
 		return ""
 	}
-	if n.kind == list {
+	if n.Kind == yaml.List {
 		text := t.trigger.Name + "." + key
 		t.set.Pipelines = append(t.set.Pipelines, t.inline(text, n))
 		t.set.runs = append(t.set.runs, runRef{place{t.reader, n}, t.trigger.Name, text, many})
 		return text
 	}
-	text := t.words(n, "notify, or [{log: {message: hello}}]")
+	text := t.Words(n, "notify, or [{log: {message: hello}}]")
 	if text == "" {
 		return ""
 	}
 	if !validName(text) {
-		t.fail(n, "name a pipeline, or write its steps as a list", "%q is no name of a pipeline", clip(text))
+		t.Fail(n, "name a pipeline, or write its steps as a list", "%q is no name of a pipeline", yaml.Clip(text))
 		return ""
 	}
 	t.set.runs = append(t.set.runs, runRef{place{t.reader, n}, t.trigger.Name, text, many})

@@ -9,13 +9,14 @@ import (
 
 	"weir"
 	"weir/internal/expr"
+	"weir/internal/project/yaml"
 )
 
 // Validate checks what one file alone does not show: that the pipelines that
 // triggers name are in the files or in force. The error is Problems, those of
 // Parse among them; it is another only where what is in force cannot be read.
 // The warnings are what is allowed and probably not meant.
-func (s *Set) Validate(inForce []weir.Definition) (warnings Problems, err error) {
+func (s *Set) Validate(inForce []weir.Definition) (warnings yaml.Problems, err error) {
 	old, err := Decode(inForce...)
 	if err != nil {
 		return nil, err
@@ -28,12 +29,12 @@ func (s *Set) Validate(inForce []weir.Definition) (warnings Problems, err error)
 	}
 	problems := slices.Concat(s.problems, s.missing(pipelines))
 	warnings = slices.Concat(s.warnings, s.severalEvents(pipelines), s.severalInForce(old.Triggers))
-	return warnings.sorted(), problems.sorted().err()
+	return warnings.Sorted(), problems.Sorted().Err()
 }
 
 // missing returns a problem for each pipeline that is named and not there.
-func (s *Set) missing(pipelines map[string]*weir.Pipeline) Problems {
-	var out Problems
+func (s *Set) missing(pipelines map[string]*weir.Pipeline) yaml.Problems {
+	var out yaml.Problems
 	var names []string
 	for text := range maps.Keys(pipelines) {
 		if !strings.Contains(text, ".") {
@@ -44,16 +45,16 @@ func (s *Set) missing(pipelines map[string]*weir.Pipeline) Problems {
 		if _, written := s.places[name{weir.KindPipeline, run.pipeline}]; written || pipelines[run.pipeline] != nil {
 			continue
 		}
-		hint := meant(run.pipeline, names, "define it under pipelines")
-		out = append(out, run.reader.problem(run.node, hint, fmt.Sprintf("there is no pipeline %q", run.pipeline)))
+		hint := yaml.Meant(run.pipeline, names, "define it under pipelines")
+		out = append(out, run.reader.Problem(run.node, hint, fmt.Sprintf("there is no pipeline %q", run.pipeline)))
 	}
 	return out
 }
 
 // severalEvents warns of the files' triggers that run a pipeline which means
 // the batch's only event on batches of several.
-func (s *Set) severalEvents(pipelines map[string]*weir.Pipeline) Problems {
-	var out Problems
+func (s *Set) severalEvents(pipelines map[string]*weir.Pipeline) yaml.Problems {
+	var out yaml.Problems
 	for _, run := range s.runs {
 		p := pipelines[run.pipeline]
 		if p == nil || !run.many {
@@ -62,7 +63,7 @@ func (s *Set) severalEvents(pipelines map[string]*weir.Pipeline) Problems {
 		if field := onlyEvent(p); field != "" {
 			text := fmt.Sprintf("the pipeline %q means the batch's only event in %s, and the groups of %q may have several",
 				p.Name, field, run.trigger)
-			out = append(out, run.reader.problem(run.node, eachHint, text))
+			out = append(out, run.reader.Problem(run.node, eachHint, text))
 		}
 	}
 	return out
@@ -72,8 +73,8 @@ const eachHint = "give the step each: true, or use events"
 
 // severalInForce warns of the files' pipelines that a trigger in force, which
 // the files do not replace, runs on batches of several events.
-func (s *Set) severalInForce(triggers []weir.Trigger) Problems {
-	var out Problems
+func (s *Set) severalInForce(triggers []weir.Trigger) yaml.Problems {
+	var out yaml.Problems
 	for i := range triggers {
 		t := &triggers[i]
 		if _, replaced := s.places[name{weir.KindTrigger, t.Name}]; replaced || !t.Grouped() {
@@ -87,7 +88,7 @@ func (s *Set) severalInForce(triggers []weir.Trigger) Problems {
 			at, field := s.places[name{weir.KindPipeline, p.Name}], onlyEvent(p)
 			if at.node != nil && field != "" {
 				text := fmt.Sprintf("%s means the batch's only event, and the groups of %q, which runs it, may have several", field, t.Name)
-				out = append(out, at.reader.problem(at.node, eachHint, text))
+				out = append(out, at.reader.Problem(at.node, eachHint, text))
 			}
 		}
 	}

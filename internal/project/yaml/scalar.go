@@ -1,4 +1,4 @@
-package project
+package yaml
 
 import (
 	"bytes"
@@ -18,27 +18,27 @@ var (
 	notFinite    = regexp.MustCompile(`^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$`)
 )
 
-func (n *node) isText() bool {
-	return n.kind == scalar && (n.quoted || !n.isNull() && !n.isBool() && !n.isNumber())
+func (n *Node) IsText() bool {
+	return n.Kind == Scalar && (n.Quoted || !n.IsNull() && !n.isBool() && !n.isNumber())
 }
 
-func (n *node) isNull() bool {
-	return n.kind == scalar && !n.quoted && oneOf(n.text, "", "~", "null", "Null", "NULL")
+func (n *Node) IsNull() bool {
+	return n.Kind == Scalar && !n.Quoted && oneOf(n.Text, "", "~", "null", "Null", "NULL")
 }
 
-func (n *node) isBool() bool { return n.isTrue() || n.isFalse() }
+func (n *Node) isBool() bool { return n.isTrue() || n.isFalse() }
 
-func (n *node) isTrue() bool {
-	return n.kind == scalar && !n.quoted && oneOf(n.text, "true", "True", "TRUE")
+func (n *Node) isTrue() bool {
+	return n.Kind == Scalar && !n.Quoted && oneOf(n.Text, "true", "True", "TRUE")
 }
 
-func (n *node) isFalse() bool {
-	return n.kind == scalar && !n.quoted && oneOf(n.text, "false", "False", "FALSE")
+func (n *Node) isFalse() bool {
+	return n.Kind == Scalar && !n.Quoted && oneOf(n.Text, "false", "False", "FALSE")
 }
 
-func (n *node) isNumber() bool {
-	return n.kind == scalar && !n.quoted && (floatPattern.MatchString(n.text) || basedPattern.MatchString(n.text) ||
-		notFinite.MatchString(n.text))
+func (n *Node) isNumber() bool {
+	return n.Kind == Scalar && !n.Quoted && (floatPattern.MatchString(n.Text) || basedPattern.MatchString(n.Text) ||
+		notFinite.MatchString(n.Text))
 }
 
 func oneOf(s string, words ...string) bool {
@@ -51,26 +51,26 @@ func oneOf(s string, words ...string) bool {
 }
 
 // what says what a node is, for messages.
-func (n *node) what() string {
+func (n *Node) what() string {
 	switch {
-	case n.kind == list:
+	case n.Kind == List:
 		return "a list"
-	case n.kind == mapping && len(n.fields) == 0:
+	case n.Kind == Mapping && len(n.Fields) == 0:
 		return "an empty mapping"
-	case n.kind == mapping:
+	case n.Kind == Mapping:
 		return "a mapping"
-	case n.isNull():
+	case n.IsNull():
 		return "an empty value"
 	case n.isBool():
-		return "the boolean " + n.text
+		return "the boolean " + n.Text
 	case n.isNumber():
-		return "the number " + clip(n.text)
+		return "the number " + Clip(n.Text)
 	}
-	return "the text " + strconv.Quote(clip(n.text))
+	return "the text " + strconv.Quote(Clip(n.Text))
 }
 
-// clip bounds a text that is quoted in a message.
-func clip(s string) string {
+// Clip bounds a text that is quoted in a message.
+func Clip(s string) string {
 	const most = 60
 	if r := []rune(s); len(r) > most {
 		return string(r[:most]) + "…"
@@ -78,61 +78,61 @@ func clip(s string) string {
 	return s
 }
 
-// json writes a node as JSON. Numbers keep their digits; keys keep their order.
-func (r *reader) json(n *node) json.RawMessage {
+// JSON writes a node as JSON. Numbers keep their digits; keys keep their order.
+func (r *Reader) JSON(n *Node) json.RawMessage {
 	var b bytes.Buffer
 	r.writeJSON(&b, n)
 	return b.Bytes()
 }
 
-func (r *reader) writeJSON(b *bytes.Buffer, n *node) {
+func (r *Reader) writeJSON(b *bytes.Buffer, n *Node) {
 	switch {
-	case n.kind == list:
+	case n.Kind == List:
 		b.WriteByte('[')
-		for i, item := range n.items {
+		for i, item := range n.Items {
 			if i > 0 {
 				b.WriteByte(',')
 			}
 			r.writeJSON(b, item)
 		}
 		b.WriteByte(']')
-	case n.kind == mapping:
+	case n.Kind == Mapping:
 		b.WriteByte('{')
-		for i, f := range n.fields {
+		for i, f := range n.Fields {
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			b.Write(encode(f.key.text))
+			b.Write(Encode(f.Key.Text))
 			b.WriteByte(':')
-			r.writeJSON(b, f.value)
+			r.writeJSON(b, f.Value)
 		}
 		b.WriteByte('}')
-	case n.isNull():
+	case n.IsNull():
 		b.WriteString("null")
 	case n.isBool():
-		b.WriteString(strings.ToLower(n.text))
+		b.WriteString(strings.ToLower(n.Text))
 	case n.isNumber():
 		b.WriteString(r.jsonNumber(n))
 	default:
-		b.Write(encode(n.text))
+		b.Write(Encode(n.Text))
 	}
 }
 
 // jsonNumber writes a YAML number as a JSON number of the same digits.
-func (r *reader) jsonNumber(n *node) string {
-	if notFinite.MatchString(n.text) {
-		r.fail(n, quoteIt(n.text), "JSON has no number %s", n.text)
+func (r *Reader) jsonNumber(n *Node) string {
+	if notFinite.MatchString(n.Text) {
+		r.Fail(n, quoteIt(n.Text), "JSON has no number %s", n.Text)
 		return "null"
 	}
-	if basedPattern.MatchString(n.text) {
-		v, _ := new(big.Int).SetString(n.text, 0)
+	if basedPattern.MatchString(n.Text) {
+		v, _ := new(big.Int).SetString(n.Text, 0)
 		return v.String()
 	}
-	if _, err := strconv.ParseFloat(n.text, 64); err != nil {
-		r.fail(n, quoteIt(clip(n.text)), "the number %s is out of range", clip(n.text))
+	if _, err := strconv.ParseFloat(n.Text, 64); err != nil {
+		r.Fail(n, quoteIt(Clip(n.Text)), "the number %s is out of range", Clip(n.Text))
 		return "null"
 	}
-	sign, digits := "", strings.TrimPrefix(n.text, "+")
+	sign, digits := "", strings.TrimPrefix(n.Text, "+")
 	if rest, ok := strings.CutPrefix(digits, "-"); ok {
 		sign, digits = "-", rest
 	}
@@ -155,9 +155,9 @@ func (r *reader) jsonNumber(n *node) string {
 	return sign + whole + rest
 }
 
-// encode writes a value as JSON without escaping < > &, which are common in
+// Encode writes a value as JSON without escaping < > &, which are common in
 // expressions.
-func encode(v any) []byte {
+func Encode(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

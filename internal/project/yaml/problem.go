@@ -1,4 +1,4 @@
-package project
+package yaml
 
 import (
 	"cmp"
@@ -10,8 +10,8 @@ import (
 	"weir"
 )
 
-// maxProblems bounds how many problems are told at once.
-const maxProblems = 100
+// MaxProblems bounds how many problems are told at once.
+const MaxProblems = 100
 
 // Problem is one thing that is wrong in a project file, or, among warnings, one
 // that is allowed and probably not meant.
@@ -114,32 +114,32 @@ func (ps Problems) Show() string {
 	return strings.Join(parts, "\n")
 }
 
-// sorted returns the problems by place, each once, maxProblems at most.
-func (ps Problems) sorted() Problems {
+// Sorted returns the problems by place, each once, maxProblems at most.
+func (ps Problems) Sorted() Problems {
 	out := slices.Clone(ps)
 	slices.SortStableFunc(out, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
 			cmp.Compare(a.Message, b.Message))
 	})
 	out = slices.Compact(out)
-	if len(out) > maxProblems {
-		last := out[maxProblems-1]
-		out = append(out[:maxProblems:maxProblems], Problem{File: last.File, Message: "and more"})
+	if len(out) > MaxProblems {
+		last := out[MaxProblems-1]
+		out = append(out[:MaxProblems:MaxProblems], Problem{File: last.File, Message: "and more"})
 	}
 	return out
 }
 
-// err returns the problems as an error, nil where there are none.
-func (ps Problems) err() error {
+// Err returns the problems as an error, nil where there are none.
+func (ps Problems) Err() error {
 	if len(ps) == 0 {
 		return nil
 	}
 	return ps
 }
 
-// meant returns a hint that names the candidate that word was probably meant to
+// Meant returns a hint that names the candidate that word was probably meant to
 // be, or, where none is near, otherwise.
-func meant(word string, candidates []string, otherwise string) string {
+func Meant(word string, candidates []string, otherwise string) string {
 	best, least := "", max(1, utf8.RuneCountInString(word)/3)+1
 	for _, c := range slices.Sorted(slices.Values(candidates)) {
 		if d := distance(word, c); d < least {

@@ -15,6 +15,7 @@ import (
 
 	"weir"
 	"weir/client"
+	"weir/internal/cli/show"
 )
 
 func (c *cli) applyCommand() *cobra.Command {
@@ -135,7 +136,7 @@ func withLines(err error, f client.File) error {
 		if line < 1 || line > len(lines) || column < 1 || column > len(lines[line-1])+1 {
 			continue
 		}
-		fmt.Fprintf(&b, "\n    %s\n    %s^", printable(lines[line-1]), strings.Repeat(" ", column-1))
+		fmt.Fprintf(&b, "\n    %s\n    %s^", show.Printable(lines[line-1]), strings.Repeat(" ", column-1))
 		marked = true
 	}
 	if !marked {

@@ -9,7 +9,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"weir/client"
+	"weir/internal/cli/show"
 )
+
+var eventList = show.List[client.Event]{
+	Head: "ACCEPTED UID TYPE SUBJECT DATA",
+	Row: func(e client.Event) []string {
+		return []string{e.At.String(), e.UID, e.Type, e.Subject, show.Clip(string(e.Data), 60)}
+	},
+	ID: func(e client.Event) string { return e.UID },
+}
 
 func (c *cli) eventsCommand() *cobra.Command {
 	var filter client.EventFilter
@@ -23,17 +32,13 @@ func (c *cli) eventsCommand() *cobra.Command {
   weir events show evt_…`,
 		Args: exactly(),
 	}
-	page := paging(cmd)
+	asked := listing(cmd)
 	cmd.RunE = c.call(func(ctx context.Context, cl *client.Client, _ []string) (err error) {
 		if filter.Since, err = since(from, time.Now()); err != nil {
 			return err
 		}
-		events, err := cl.Events(ctx, filter, *page)
-		if err != nil {
-			return err
-		}
-		return showPage(c, events, "ACCEPTED UID TYPE SUBJECT DATA", func(e client.Event) []string {
-			return []string{e.At.String(), e.UID, e.Type, e.Subject, clip(string(e.Data), 60)}
+		return show.Pages(c.printer(), eventList, *asked, func(p client.Paging) (client.Page[client.Event], error) {
+			return cl.Events(ctx, filter, p)
 		})
 	})
 	f := cmd.Flags()
@@ -52,22 +57,29 @@ func (c *cli) eventsCommand() *cobra.Command {
 }
 
 func writeEvent(w io.Writer, e client.Event) {
-	field(w, "uid", e.UID)
-	field(w, "accepted", e.At.String())
-	field(w, "type", e.Type)
-	field(w, "source", e.Source)
-	field(w, "id", e.ID)
-	field(w, "subject", e.Subject)
-	field(w, "time", e.Time.String())
-	field(w, "execution", e.Execution)
-	field(w, "cause", e.Cause.String())
+	show.Field(w, "uid", e.UID)
+	show.Field(w, "accepted", e.At.String())
+	show.Field(w, "type", e.Type)
+	show.Field(w, "source", e.Source)
+	show.Field(w, "id", e.ID)
+	show.Field(w, "subject", e.Subject)
+	show.Field(w, "time", e.Time.String())
+	show.Field(w, "execution", e.Execution)
+	show.Field(w, "cause", e.Cause.String())
 	for _, x := range e.Extensions {
-		field(w, x.Name, x.Value)
+		show.Field(w, x.Name, x.Value)
 	}
 	if len(e.Data) > 0 {
 		fmt.Fprintln(w)
-		writeText(w, e.Data, e.ContentType)
+		show.Text(w, e.Data, e.ContentType)
 	}
+}
+
+var refusalList = show.List[client.Refusal]{
+	Head: "AT DOOR CODE FIELD REASON TYPE ID",
+	Row: func(r client.Refusal) []string {
+		return []string{r.At.String(), r.Door, string(r.Code), r.Field, show.Clip(r.Reason, 80), r.Type, r.ID}
+	},
 }
 
 func (c *cli) refusalsCommand() *cobra.Command {
@@ -78,14 +90,10 @@ func (c *cli) refusalsCommand() *cobra.Command {
 		Example: "  weir refusals --limit 10",
 		Args:    exactly(),
 	}
-	page := paging(cmd)
+	asked := listing(cmd)
 	cmd.RunE = c.call(func(ctx context.Context, cl *client.Client, _ []string) error {
-		refusals, err := cl.Refusals(ctx, *page)
-		if err != nil {
-			return err
-		}
-		return showPage(c, refusals, "AT DOOR CODE FIELD REASON TYPE ID", func(r client.Refusal) []string {
-			return []string{r.At.String(), r.Door, string(r.Code), r.Field, clip(r.Reason, 80), r.Type, r.ID}
+		return show.Pages(c.printer(), refusalList, *asked, func(p client.Paging) (client.Page[client.Refusal], error) {
+			return cl.Refusals(ctx, p)
 		})
 	})
 	return c.reading(c.remote(cmd))

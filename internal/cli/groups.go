@@ -13,7 +13,16 @@ import (
 
 	"weir"
 	"weir/client"
+	"weir/internal/cli/show"
 )
+
+var groupList = show.List[client.Group]{
+	Head: "GROUP TRIGGER KEY EVENTS HAS OPENED EXPIRES",
+	Row: func(g client.Group) []string {
+		return []string{g.ID, g.Trigger, show.Clip(string(g.Key), 60), strconv.Itoa(g.Count), has(g), g.Opened.String(), g.Expires.String()}
+	},
+	ID: func(g client.Group) string { return g.ID },
+}
 
 func (c *cli) groupsCommand() *cobra.Command {
 	var filter client.GroupFilter
@@ -25,14 +34,10 @@ func (c *cli) groupsCommand() *cobra.Command {
   weir groups show grp_…`,
 		Args: exactly(),
 	}
-	page := paging(cmd)
+	asked := listing(cmd)
 	cmd.RunE = c.call(func(ctx context.Context, cl *client.Client, _ []string) error {
-		groups, err := cl.Groups(ctx, filter, *page)
-		if err != nil {
-			return err
-		}
-		return showPage(c, groups, "GROUP TRIGGER KEY EVENTS HAS OPENED EXPIRES", func(g client.Group) []string {
-			return []string{g.ID, g.Trigger, clip(string(g.Key), 60), strconv.Itoa(g.Count), has(g), g.Opened.String(), g.Expires.String()}
+		return show.Pages(c.printer(), groupList, *asked, func(p client.Paging) (client.Page[client.Group], error) {
+			return cl.Groups(ctx, filter, p)
 		})
 	})
 	cmd.Flags().StringVar(&filter.Trigger, "trigger", "", "of this trigger")
@@ -54,20 +59,26 @@ func has(g client.Group) string {
 }
 
 func writeGroup(w io.Writer, g client.Group) {
-	field(w, "group", g.ID)
-	field(w, "state", g.State)
-	field(w, "trigger", g.Trigger)
-	field(w, "key", string(g.Key))
-	field(w, "opened", g.Opened.String())
-	field(w, "first", g.First.String())
-	field(w, "last", g.Last.String())
-	field(w, "expires", g.Expires.String())
-	field(w, "has", has(g))
-	field(w, "run", g.Run)
+	show.Field(w, "group", g.ID)
+	show.Field(w, "state", g.State)
+	show.Field(w, "trigger", g.Trigger)
+	show.Field(w, "key", string(g.Key))
+	show.Field(w, "opened", g.Opened.String())
+	show.Field(w, "first", g.First.String())
+	show.Field(w, "last", g.Last.String())
+	show.Field(w, "expires", g.Expires.String())
+	show.Field(w, "has", has(g))
+	show.Field(w, "run", g.Run)
 	fmt.Fprintf(w, "\n%d events\n", g.Count)
 	for _, uid := range g.Events {
 		fmt.Fprintln(w, "  "+uid)
 	}
+}
+
+var definitionList = show.List[weir.Definition]{
+	Head: "NAME REVISION",
+	Row:  func(d weir.Definition) []string { return []string{d.Name, strconv.FormatUint(d.Revision, 10)} },
+	ID:   func(d weir.Definition) string { return d.Name },
 }
 
 func (c *cli) definitionsCommand(kind weir.DefinitionKind) *cobra.Command {
@@ -78,14 +89,10 @@ func (c *cli) definitionsCommand(kind weir.DefinitionKind) *cobra.Command {
 		Example: "  weir " + string(kind) + "s\n  weir " + string(kind) + "s show NAME",
 		Args:    exactly(),
 	}
-	page := paging(cmd)
+	asked := listing(cmd)
 	cmd.RunE = c.call(func(ctx context.Context, cl *client.Client, _ []string) error {
-		definitions, err := cl.Definitions(ctx, kind, *page)
-		if err != nil {
-			return err
-		}
-		return showPage(c, definitions, "NAME REVISION", func(d weir.Definition) []string {
-			return []string{d.Name, strconv.FormatUint(d.Revision, 10)}
+		return show.Pages(c.printer(), definitionList, *asked, func(p client.Paging) (client.Page[weir.Definition], error) {
+			return cl.Definitions(ctx, kind, p)
 		})
 	})
 	cmd.AddCommand(showCommand(c, showing[client.DefinitionInForce]{
@@ -101,8 +108,8 @@ func (c *cli) definitionsCommand(kind weir.DefinitionKind) *cobra.Command {
 
 func writeDefinition(w io.Writer, d client.DefinitionInForce) {
 	fmt.Fprintf(w, "%s %s, revision %d\n", d.Kind, d.Name, d.Revision)
-	writeText(w, d.Body, "application/json")
+	show.Text(w, d.Body, "application/json")
 	for _, what := range slices.Sorted(maps.Keys(d.Counters)) {
-		fmt.Fprintf(w, "%8d  %s\n", d.Counters[what], printable(what))
+		fmt.Fprintf(w, "%8d  %s\n", d.Counters[what], show.Printable(what))
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"weir"
 	"weir/client"
+	"weir/internal/cli/show"
 )
 
 // attribute is a flag that sets one attribute of an event.
@@ -151,7 +152,7 @@ func (c *cli) publish(ctx context.Context, cl *client.Client, raw client.Raw) er
 			if r.Duplicate {
 				note = "  (it was there already)"
 			}
-			fmt.Fprintf(w, "%s  %s%s\n", r.UID, printable(r.ID), note)
+			fmt.Fprintf(w, "%s  %s%s\n", r.UID, show.Printable(r.ID), note)
 		}
 	})
 }

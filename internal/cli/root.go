@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"weir"
 	"weir/client"
+	"weir/internal/cli/show"
 	"weir/internal/config"
 )
 
@@ -41,7 +41,7 @@ type cli struct {
 	Programs
 	Streams
 	url, token, project string
-	output              format
+	output              show.Form
 }
 
 const long = `Weir holds streams of events until they mean something, then acts.
@@ -63,15 +63,10 @@ func Run(ctx context.Context, args []string, p Programs, s Streams) int {
 	root := New(p, s)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return 0
+	if err != nil {
+		show.Error(s.Err, err)
 	}
-	for i, line := range strings.Split("weir: "+errorText(err), "\n") {
-		if i == 0 || line != "" {
-			fmt.Fprintln(s.Err, printable(line))
-		}
-	}
-	return exitStatus(err)
+	return show.ExitStatus(err)
 }
 
 // New returns the root command.
@@ -113,27 +108,17 @@ func (c *cli) remote(cmd *cobra.Command) *cobra.Command {
 
 // reading makes cmd one that prints what it read.
 func (c *cli) reading(cmd *cobra.Command) *cobra.Command {
-	cmd.PersistentFlags().VarP(&c.output, "output", "o", "json: what the API answered")
+	cmd.PersistentFlags().VarP(&c.output, "output", "o", "table, json (what the API answered) or, for lists, ids")
 	return cmd
 }
 
-// format is how output is printed: "" is text for people.
-type format string
-
-const jsonFormat format = "json"
-
-// String, Set and Type make a format the value of a flag.
-func (f *format) String() string { return string(*f) }
-
-func (f *format) Set(s string) error {
-	if s != string(jsonFormat) {
-		return errors.New("use json")
-	}
-	*f = jsonFormat
-	return nil
+// printer prints in the form that flags name.
+func (c *cli) printer() *show.Printer {
+	return &show.Printer{Out: c.Out, Notes: c.Err, Form: c.output, Env: c.Env}
 }
 
-func (f *format) Type() string { return "string" }
+// show prints v, for people as text does.
+func (c *cli) show(v any, text func(w io.Writer)) error { return c.printer().Value(v, text) }
 
 // client returns the client that flags and environment name.
 func (c *cli) client() (*client.Client, error) {

@@ -13,7 +13,18 @@ import (
 
 	"weir"
 	"weir/client"
+	"weir/internal/cli/show"
 )
+
+var runList = show.List[client.Run]{
+	Head: "RUN STATE PIPELINE TRIGGER REASON EVENTS TRIES MADE ERROR",
+	Row: func(r client.Run) []string {
+		return []string{
+			r.ID, r.State, r.Pipeline, r.Trigger, r.Reason, strconv.Itoa(r.Count), strconv.Itoa(r.Tries), r.Made.String(), show.Clip(r.Error, 60),
+		}
+	},
+	ID: func(r client.Run) string { return r.ID },
+}
 
 func (c *cli) runsCommand() *cobra.Command {
 	var filter client.RunFilter
@@ -29,19 +40,13 @@ that have ended, last ended first.`,
   weir runs redrive run_… run_…`,
 		Args: exactly(),
 	}
-	page := paging(cmd)
+	asked := listing(cmd)
 	cmd.RunE = c.call(func(ctx context.Context, cl *client.Client, _ []string) (err error) {
 		if filter.Since, err = since(from, time.Now()); err != nil {
 			return err
 		}
-		runs, err := cl.Runs(ctx, filter, *page)
-		if err != nil {
-			return err
-		}
-		return showPage(c, runs, "RUN STATE PIPELINE TRIGGER REASON EVENTS TRIES MADE ERROR", func(r client.Run) []string {
-			return []string{
-				r.ID, r.State, r.Pipeline, r.Trigger, r.Reason, strconv.Itoa(r.Count), strconv.Itoa(r.Tries), r.Made.String(), clip(r.Error, 60),
-			}
+		return show.Pages(c.printer(), runList, *asked, func(p client.Paging) (client.Page[client.Run], error) {
+			return cl.Runs(ctx, filter, p)
 		})
 	})
 	f := cmd.Flags()
@@ -127,19 +132,19 @@ func (c *cli) order(ids []string, verb string, call func(id string) (client.Orde
 }
 
 func (c *cli) writeRun(w io.Writer, r client.Run) {
-	field(w, "run", r.ID)
-	fmt.Fprintf(w, "%-12s%s\n", "state", c.paint(r.State))
-	field(w, "pipeline", r.Pipeline)
-	field(w, "trigger", r.Trigger)
-	field(w, "reason", r.Reason)
-	field(w, "key", string(r.Key))
-	field(w, "group", r.Group)
-	field(w, "made", r.Made.String())
-	field(w, "due", r.Due.String())
-	field(w, "ended", r.Ended.String())
-	field(w, "tries", strconv.Itoa(r.Tries))
-	field(w, "executions", strings.Join(r.Executions, " "))
-	field(w, "error", r.Error)
+	show.Field(w, "run", r.ID)
+	fmt.Fprintf(w, "%-12s%s\n", "state", c.printer().Paint(r.State))
+	show.Field(w, "pipeline", r.Pipeline)
+	show.Field(w, "trigger", r.Trigger)
+	show.Field(w, "reason", r.Reason)
+	show.Field(w, "key", string(r.Key))
+	show.Field(w, "group", r.Group)
+	show.Field(w, "made", r.Made.String())
+	show.Field(w, "due", r.Due.String())
+	show.Field(w, "ended", r.Ended.String())
+	show.Field(w, "tries", strconv.Itoa(r.Tries))
+	show.Field(w, "executions", strings.Join(r.Executions, " "))
+	show.Field(w, "error", r.Error)
 	fmt.Fprintf(w, "\n%d events\n", r.Count)
 	for _, uid := range r.Events {
 		fmt.Fprintln(w, "  "+uid)
@@ -150,7 +155,7 @@ func (c *cli) writeRun(w io.Writer, r client.Run) {
 }
 
 func (c *cli) writeAttempt(w io.Writer, a client.Attempt) {
-	fmt.Fprintf(w, "\n%s  %s", a.At, c.paint(a.Outcome))
+	fmt.Fprintf(w, "\n%s  %s", a.At, c.printer().Paint(a.Outcome))
 	if a.Try > 0 {
 		fmt.Fprintf(w, "  try %d, took %s", a.Try, a.Took)
 	}
@@ -158,22 +163,22 @@ func (c *cli) writeAttempt(w io.Writer, a client.Attempt) {
 		fmt.Fprintf(w, ", next after %s", a.After)
 	}
 	if a.By != "" {
-		fmt.Fprintf(w, "  by %s", printable(a.By))
+		fmt.Fprintf(w, "  by %s", show.Printable(a.By))
 	}
 	fmt.Fprintln(w)
 	if a.Error != "" {
-		fmt.Fprintln(w, "  "+printable(a.Error))
+		fmt.Fprintln(w, "  "+show.Printable(a.Error))
 	}
 	for _, s := range a.Steps {
 		mark := "ok"
 		if s.Error != "" {
 			mark = "failed: " + s.Error
 		}
-		fmt.Fprintf(w, "  step %d %s  %s  %s  %s\n", s.Index, s.Kind, printable(s.Detail), s.Took, printable(mark))
+		fmt.Fprintf(w, "  step %d %s  %s  %s  %s\n", s.Index, s.Kind, show.Printable(s.Detail), s.Took, show.Printable(mark))
 	}
 	for _, line := range strings.Split(strings.TrimRight(a.Log, "\n"), "\n") {
 		if line != "" {
-			fmt.Fprintln(w, "  | "+printable(line))
+			fmt.Fprintln(w, "  | "+show.Printable(line))
 		}
 	}
 }

@@ -13,7 +13,14 @@ import (
 
 	"weir"
 	"weir/client"
+	"weir/internal/cli/show"
 )
+
+var secretList = show.List[client.Secret]{
+	Head: "NAME",
+	Row:  func(s client.Secret) []string { return []string{s.Name} },
+	ID:   func(s client.Secret) string { return s.Name },
+}
 
 func (c *cli) secretCommand() *cobra.Command {
 	cmd := group(&cobra.Command{
@@ -54,11 +61,9 @@ line, where others could see it.`,
 		Example: "  weir secret list -o json",
 		Args:    exactly(),
 		RunE: c.call(func(ctx context.Context, cl *client.Client, _ []string) error {
-			page, err := cl.Secrets(ctx)
-			if err != nil {
-				return err
-			}
-			return showPage(c, page, "NAME", func(s client.Secret) []string { return []string{s.Name} })
+			return show.Pages(c.printer(), secretList, show.Asked{All: true}, func(client.Paging) (client.Page[client.Secret], error) {
+				return cl.Secrets(ctx)
+			})
 		}),
 	}
 	remove := &cobra.Command{
@@ -88,9 +93,13 @@ func (c *cli) value(ctx context.Context, name, file string) (string, error) {
 		}
 		return strings.TrimSuffix(string(b), "\n"), nil
 	}
-	if in, ok := c.In.(*os.File); ok && term.IsTerminal(int(in.Fd())) {
+	k, err := keyboardOf(c.In)
+	if err != nil {
+		return "", err
+	}
+	if k != nil {
 		fmt.Fprintf(c.Err, "value of %s: ", name)
-		b, err := unechoed(ctx, int(in.Fd()))
+		b, err := unechoed(ctx, k)
 		fmt.Fprintln(c.Err)
 		return string(b), err
 	}
@@ -101,16 +110,44 @@ func (c *cli) value(ctx context.Context, name, file string) (string, error) {
 	return strings.TrimSuffix(string(b), "\n"), nil
 }
 
-// unechoed reads a line from a terminal without showing it. Where ctx ends
-// first, the terminal shows again what is typed.
-func unechoed(ctx context.Context, fd int) ([]byte, error) {
-	before, err := term.GetState(fd)
+// keyboard is an input at which somebody types.
+type keyboard interface {
+	ReadUnechoed() ([]byte, error) // a line
+	Restore() error                // shows again what is typed
+}
+
+// keyboardOf returns the keyboard that an input is, or nil.
+func keyboardOf(in io.Reader) (keyboard, error) {
+	if k, ok := in.(keyboard); ok {
+		return k, nil
+	}
+	f, ok := in.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return nil, nil
+	}
+	before, err := term.GetState(int(f.Fd()))
 	if err != nil {
 		return nil, err
 	}
-	b, err := await(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
+	return terminal{int(f.Fd()), before}, nil
+}
+
+// terminal is the keyboard of a terminal, with its state of before.
+type terminal struct {
+	fd     int
+	before *term.State
+}
+
+func (t terminal) ReadUnechoed() ([]byte, error) { return term.ReadPassword(t.fd) }
+
+func (t terminal) Restore() error { return term.Restore(t.fd, t.before) }
+
+// unechoed reads a line without showing it. Where ctx ends first, what is typed
+// is shown again.
+func unechoed(ctx context.Context, k keyboard) ([]byte, error) {
+	b, err := await(ctx, k.ReadUnechoed)
 	if ctx.Err() != nil {
-		err = errors.Join(err, term.Restore(fd, before))
+		err = errors.Join(err, k.Restore())
 	}
 	return b, err
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"weir"
+	"weir/internal/cli/show"
 	"weir/internal/config"
 )
 
@@ -111,7 +112,7 @@ Ctrl-C; with --once it ends, and the exit status is 0 only if all was seen.`,
   weir demo --once --file my-weir.yaml`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o := DemoOptions{Once: once, JSON: c.output == jsonFormat, Out: c.Out}
+			o := DemoOptions{Once: once, JSON: c.output == show.JSON, Out: c.Out}
 			if file != "" {
 				text, err := os.ReadFile(file)
 				if err != nil {

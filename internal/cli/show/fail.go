@@ -1,12 +1,23 @@
-package cli
+package show
 
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"strings"
 
 	"weir"
 )
+
+// Error tells a person what went wrong.
+func Error(w io.Writer, err error) {
+	for i, line := range strings.Split("weir: "+errorText(err), "\n") {
+		if i == 0 || line != "" {
+			fmt.Fprintln(w, Printable(line))
+		}
+	}
+}
 
 // errorText is what a person reads: of an answer of the API its words alone,
 // without the call that it answers.
@@ -20,8 +31,12 @@ func errorText(err error) string {
 	return shown.Error()
 }
 
-// exitStatus maps codes to exit status, as the root command's help says.
-func exitStatus(err error) int {
+// ExitStatus returns the exit status of a command that ended with err, as the
+// root command's help lists them.
+func ExitStatus(err error) int {
+	if err == nil {
+		return 0
+	}
 	if errors.Is(err, context.Canceled) {
 		return 130
 	}

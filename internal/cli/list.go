@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"weir"
+	"weir/client"
+	"weir/internal/cli/show"
+)
+
+// listing adds the flags of a list.
+func listing(cmd *cobra.Command) *show.Asked {
+	a := &show.Asked{Limit: 50}
+	cmd.Flags().Var((*count)(&a.Limit), "limit", "how many at most")
+	cmd.Flags().StringVar(&a.After, "after", "", "go on where a list said more")
+	cmd.Flags().BoolVar(&a.All, "all", false, "all of it, page by page")
+	return a
+}
+
+// count is the value of a flag that is a number above 0.
+type count int
+
+// String, Set and Type make a count the value of a flag.
+func (n *count) String() string { return strconv.Itoa(int(*n)) }
+
+func (n *count) Set(s string) error {
+	i, err := strconv.Atoi(s)
+	if err != nil || i < 1 {
+		return errors.New("use a number above 0")
+	}
+	*n = count(i)
+	return nil
+}
+
+func (n *count) Type() string { return "int" }
+
+// since reads "2h", "3d" or an RFC 3339 time; "" is none.
+func since(text string, now time.Time) (weir.Time, error) {
+	if text == "" {
+		return 0, nil
+	}
+	if d, err := weir.ParseDuration(text); err == nil && d >= 0 {
+		return weir.TimeOf(now.Add(-d.Std())), nil
+	}
+	t, err := weir.ParseTime(text)
+	if err != nil {
+		return 0, weir.E("", weir.Invalid, "%q is neither a time such as 2026-01-31T09:30:00Z nor how long ago, such as 2h", text).WithField("--since")
+	}
+	return t, nil
+}
+
+// showing is how one thing is found by its name or id, and printed for people.
+type showing[T any] struct {
+	arg     string // what it is called in the usage: "UID"
+	short   string
+	long    string
+	example string
+	find    func(*client.Client, context.Context, string) (T, error)
+	write   func(io.Writer, T)
+}
+
+// showCommand returns the command `show` of a noun.
+func showCommand[T any](c *cli, s showing[T]) *cobra.Command {
+	return &cobra.Command{
+		Use:     "show " + s.arg,
+		Short:   s.short,
+		Long:    s.long,
+		Example: s.example,
+		Args:    exactly(s.arg),
+		RunE: c.call(func(ctx context.Context, cl *client.Client, args []string) error {
+			v, err := s.find(cl, ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return c.show(v, func(w io.Writer) { s.write(w, v) })
+		}),
+	}
+}

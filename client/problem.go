@@ -21,6 +21,7 @@ type Problem struct {
 	Detail string    `json:"detail" doc:"What is wrong, for people."`
 	Field  string    `json:"field,omitempty" doc:"The part of the input at fault."`
 	Index  *int      `json:"index,omitempty" doc:"Its place in a batch, from 0."`
+	Line   int       `json:"line,omitempty" doc:"Its line in an upload of lines, from 1."`
 }
 
 // Error turns the problem back into the error that the server had.

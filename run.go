@@ -82,6 +82,10 @@ type Lease struct {
 	Try    int
 	Began  Time
 	Events []*Record // the batch in order where it is at hand, else nil: load Run.Firing's members
+
+	// Destinations are the project's, by origin, as they are now, whatever the
+	// version of the pipeline. Nobody changes the map.
+	Destinations map[string]Destination
 }
 
 // Verdict is what the end of a try says about the gate that it went through.

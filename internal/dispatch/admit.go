@@ -118,7 +118,10 @@ func (d *Dispatcher) leases(ctx context.Context, ids []weir.RunID, now weir.Time
 			d.lanes.Remove(id)
 			continue
 		}
-		l := weir.Lease{Run: *run, Pipe: d.fold.Pipeline(run), Try: run.Tries + 1, Began: now}
+		l := weir.Lease{
+			Run: *run, Pipe: d.fold.Pipeline(run), Try: run.Tries + 1, Began: now,
+			Destinations: d.fold.Destinations(run.Project),
+		}
 		if event := d.fold.Event(id); event != nil {
 			l.Events = []*weir.Record{event}
 		}

@@ -110,7 +110,11 @@ func skipQuoted(s string, i int) int {
 // Render evaluates the expressions and returns the text. Strings are written as
 // they are, null as nothing, maps and lists as JSON. Errors are those of
 // Program.Bool.
-func (t *Template) Render(v *Vars) (string, error) {
+func (t *Template) Render(v *Vars) (string, error) { return t.RenderWith(v, nil) }
+
+// RenderWith is Render with each value as escape makes it, which is also given
+// the text that stands before it; nil leaves values as they are.
+func (t *Template) RenderWith(v *Vars, escape func(before, value string) string) (string, error) {
 	if s, ok := t.Literal(); ok {
 		return s, nil
 	}
@@ -124,8 +128,12 @@ func (t *Template) Render(v *Vars) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		from := len(b)
 		if b, err = appendText(b, out); err != nil {
 			return "", err
+		}
+		if escape != nil {
+			b = append(b[:from], escape(string(b[:from]), string(b[from:]))...)
 		}
 	}
 	return string(b), nil

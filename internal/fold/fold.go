@@ -167,6 +167,14 @@ func (f *Fold) OriginLimit(project weir.ProjectID, origin string) int {
 	return f.scope(project).destinations[origin].Limit
 }
 
+// Destinations returns what a project's definitions in force say of origins. The
+// map is not changed any more.
+func (f *Fold) Destinations(project weir.ProjectID) map[string]weir.Destination {
+	s := f.scope(project)
+	s.lent = true
+	return s.destinations
+}
+
 func (f *Fold) scope(project weir.ProjectID) *scope {
 	s := f.projects[project]
 	if s == nil {

@@ -266,7 +266,10 @@ func (h *history) change() {
 	c.Kind = oneOf(h.t, "change", kinds)
 	if slices.Contains([]weir.ChangeKind{weir.Retrying, weir.Died, weir.Held}, c.Kind) {
 		c.Attempt = &weir.Attempt{Try: run.Tries + 1, Steps: []weir.StepOutcome{
-			{Index: rapid.IntRange(0, 2).Draw(h.t, "step"), Finished: rapid.Bool().Draw(h.t, "finished")},
+			{
+				Index: rapid.IntRange(0, 2).Draw(h.t, "step"), Finished: rapid.Bool().Draw(h.t, "finished"),
+				Acted: rapid.IntRange(0, 2).Draw(h.t, "acted"),
+			},
 		}}
 	}
 	if c.Kind == weir.Held {

@@ -212,7 +212,7 @@ func originOf(p weir.Pipeline, done []weir.StepOutcome) string {
 	for i, s := range p.Steps {
 		finished := false
 		for _, d := range done {
-			finished = finished || d.Index == i
+			finished = finished || d.Index == i && d.Finished
 		}
 		if s.Filter != nil || finished {
 			continue

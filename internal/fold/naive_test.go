@@ -359,8 +359,13 @@ func (n *naive) change(rec *weir.Record) {
 	run.N = c.N
 	if c.Attempt != nil {
 		for _, s := range c.Attempt.Steps {
-			if s.Finished {
-				run.Done = append(slices.Clone(run.Done), s)
+			before := slices.IndexFunc(run.Done, func(d weir.StepOutcome) bool { return d.Index == s.Index })
+			if !s.Finished && s.Acted == 0 || before >= 0 && run.Done[before].Finished {
+				continue
+			}
+			run.Done = append(slices.Clone(run.Done), s)
+			if before >= 0 {
+				run.Done = slices.Delete(run.Done, before, before+1)
 			}
 		}
 		slices.SortStableFunc(run.Done, func(a, b weir.StepOutcome) int { return cmp.Compare(a.Index, b.Index) })

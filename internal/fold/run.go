@@ -139,15 +139,22 @@ func (f *Fold) dropChunks(firing *weir.Firing) {
 	delete(f.chunks, firing.Group)
 }
 
-// mergeDone adds the finished steps of a try to those of the tries before,
-// by index.
+// mergeDone adds the steps of a try that had their effect, or with each a part
+// of it, to those of the tries before, by index. A newer part holds the older
+// one; a step that had its effect stays as it is.
 func mergeDone(done, steps []weir.StepOutcome) []weir.StepOutcome {
 	merged := slices.Clone(done)
 	for _, s := range steps {
-		if s.Finished {
-			merged = append(merged, s)
+		if !s.Finished && s.Acted == 0 {
+			continue
+		}
+		i, found := slices.BinarySearchFunc(merged, s.Index, func(d weir.StepOutcome, index int) int { return d.Index - index })
+		switch {
+		case !found:
+			merged = slices.Insert(merged, i, s)
+		case !merged[i].Finished:
+			merged[i] = s
 		}
 	}
-	slices.SortStableFunc(merged, func(a, b weir.StepOutcome) int { return a.Index - b.Index })
 	return merged
 }

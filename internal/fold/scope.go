@@ -21,6 +21,7 @@ type scope struct {
 	triggers     map[string]*trigger.Compiled
 	pipelines    map[string]*pipe
 	destinations map[string]weir.Destination
+	lent         bool         // others read destinations: a change makes another map
 	set          *trigger.Set // nil when it must be made anew
 
 	// Versions not in force, compiled when first asked for.
@@ -88,6 +89,7 @@ func (s *scope) install(in Installed) error {
 		if err := json.Unmarshal(in.Body, &d); err != nil {
 			return fmt.Errorf("destination %s: %w", in.Name, err)
 		}
+		s.own()
 		s.destinations[in.Name] = d
 	case weir.KindSource, weir.KindEventType, weir.KindSetting: // the doors read them, the fold does not
 	}
@@ -102,8 +104,16 @@ func (s *scope) remove(kind weir.DefinitionKind, name string) {
 	case weir.KindPipeline:
 		delete(s.pipelines, name)
 	case weir.KindDestination:
+		s.own()
 		delete(s.destinations, name)
 	case weir.KindSource, weir.KindEventType, weir.KindSetting:
+	}
+}
+
+// own makes destinations a map that nobody else reads.
+func (s *scope) own() {
+	if s.lent {
+		s.destinations, s.lent = maps.Clone(s.destinations), false
 	}
 }
 

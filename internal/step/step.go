@@ -13,9 +13,13 @@ type Input struct {
 	Run    *weir.Run
 	Index  int            // place of the step in its pipeline, from 0
 	Events []*weir.Record // the batch, in order
+	Place  int            // of a step with each: the place of its one event in the run's batch, from 1; else 0
 	Scope  Scope
 	Log    *Log
 	Limits Limits
+
+	// Destinations are the project's, by origin.
+	Destinations map[string]weir.Destination
 }
 
 // Scope is what expressions see besides the batch.
@@ -63,6 +67,29 @@ func (in *Input) VarsOf(event *weir.Record) *expr.Vars {
 	return v
 }
 
+// Key returns the key under which the step's effect is known outside:
+// "{run}.{step}", with each "{run}.{step}.{index}" with the place of the event
+// from 0. It is the same over all tries of the run, redriven ones too.
+func (in *Input) Key() string { return in.Run.ID.String() + "." + in.index() }
+
+// EventID returns the id of what a step that emits one event emits under the
+// source /runs/{run}: "{step}.{index}", index being 0 or, with each, the place
+// of the event from 0.
+func (in *Input) EventID() string {
+	if in.Place == 0 {
+		return in.index() + ".0"
+	}
+	return in.index()
+}
+
+func (in *Input) index() string {
+	index := strconv.Itoa(in.Index)
+	if in.Place > 0 {
+		index += "." + strconv.Itoa(in.Place-1)
+	}
+	return index
+}
+
 // Outcome is what became of a step.
 type Outcome struct {
 	Failure *Failure       // nil: it did what it should
@@ -94,7 +121,3 @@ func Unrendered(field string, err error) (Outcome, error) {
 		return Final(field + ": " + err.Error()), nil
 	}
 }
-
-// Key returns the key under which a step's effect is known outside. It is the
-// same over all tries of the run, redriven ones too.
-func Key(run weir.RunID, index int) string { return run.String() + "." + strconv.Itoa(index) }

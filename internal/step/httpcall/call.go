@@ -122,7 +122,7 @@ func (s *Step) request(ctx context.Context, target *url.URL, in *step.Input) (*h
 	if err != nil {
 		return nil, err
 	}
-	key := step.Key(in.Run.ID, in.Index)
+	key := in.Key()
 	req.Header.Set("User-Agent", s.caller.userAgent)
 	req.Header.Set("Idempotency-Key", key)
 	req.Header.Set("Webhook-Id", key)

@@ -70,6 +70,7 @@ type request struct {
 	match       string // If-Match
 	repeatable  bool   // though it is a POST
 	once        bool   // though it may be repeated
+	long        bool   // answered bit by bit, for as long as it takes
 }
 
 func (r *request) op() string { return strings.ToLower(r.method) + " " + r.path }
@@ -78,6 +79,9 @@ func (r *request) mayRepeat() bool { return !r.once && (r.repeatable || r.method
 
 // none is the answer of calls that have none.
 type none struct{}
+
+// placed is an answer that says which place it is as of.
+type placed interface{ setPlace(seq weir.Seq) }
 
 func get[T any](ctx context.Context, c *Client, path string, q url.Values) (T, error) {
 	return call[T](ctx, c, request{method: http.MethodGet, path: path, query: q})
@@ -88,8 +92,11 @@ func get[T any](ctx context.Context, c *Client, path string, q url.Values) (T, e
 func call[T any](ctx context.Context, c *Client, r request) (T, error) {
 	var answer T
 	for try := 1; ; try++ {
-		body, wait, err := c.try(ctx, &r)
+		body, seq, wait, err := c.try(ctx, &r)
 		if err == nil {
+			if p, ok := any(&answer).(placed); ok {
+				p.setPlace(seq)
+			}
 			return answer, decode(r.op(), body, &answer)
 		}
 		if wait == 0 || try == maxTries || !r.mayRepeat() {
@@ -113,33 +120,50 @@ func decode[T any](op string, body []byte, answer *T) error {
 	return nil
 }
 
-// try makes the request once. On an error, wait says how long the server asks
-// to wait before the next try; 0 means that it does not ask.
-func (c *Client) try(ctx context.Context, r *request) (body []byte, wait time.Duration, err error) {
-	base, err := c.base()
+// try makes the request once. Seq is the place that the answer tells. On an
+// error, wait says how long the server asks to wait before the next try; 0 means
+// that it does not ask.
+func (c *Client) try(ctx context.Context, r *request) (body []byte, seq weir.Seq, wait time.Duration, err error) {
+	resp, err := c.do(ctx, r)
 	if err != nil {
-		return nil, 0, weir.E(r.op(), weir.Invalid, "%w", err)
-	}
-	req, err := c.prepare(ctx, r)
-	if err != nil {
-		return nil, 0, weir.E(r.op(), weir.Invalid, "%w", err)
-	}
-	resp, err := c.http().Do(req)
-	if err != nil {
-		return nil, 0, unanswered(ctx, r.op(), base, err)
+		return nil, 0, 0, err
 	}
 	defer resp.Body.Close()
 	body, err = io.ReadAll(io.LimitReader(resp.Body, maxResponse))
 	if err != nil {
-		return nil, 0, weir.E(r.op(), weir.Unavailable, "read the answer: %w", err)
+		return nil, 0, 0, weir.E(r.op(), weir.Unavailable, "read the answer: %w", err)
 	}
 	if n, err := strconv.ParseUint(resp.Header.Get(HeaderSeq), 10, 64); err == nil {
-		c.See(weir.Seq(n))
+		seq = weir.Seq(n)
+		c.See(seq)
 	}
 	if resp.StatusCode < 300 {
-		return body, 0, nil
+		return body, seq, 0, nil
 	}
-	return nil, pause(resp), failure(r.op(), resp.StatusCode, body)
+	return nil, seq, pause(resp), failure(r.op(), resp.StatusCode, body)
+}
+
+// do makes the request once and returns the answer as it begins.
+func (c *Client) do(ctx context.Context, r *request) (*http.Response, error) {
+	base, err := c.base()
+	if err != nil {
+		return nil, weir.E(r.op(), weir.Invalid, "%w", err)
+	}
+	req, err := c.prepare(ctx, r)
+	if err != nil {
+		return nil, weir.E(r.op(), weir.Invalid, "%w", err)
+	}
+	by := c.http()
+	if r.long {
+		unhurried := *by
+		unhurried.Timeout = 0
+		by = &unhurried
+	}
+	resp, err := by.Do(req)
+	if err != nil {
+		return nil, unanswered(ctx, r.op(), base, err)
+	}
+	return resp, nil
 }
 
 // pause returns how long to wait before the next try, at least a little, or 0
@@ -190,6 +214,12 @@ func (c *Client) http() *http.Client {
 func set(q url.Values, name, value string) {
 	if value != "" {
 		q.Set(name, value)
+	}
+}
+
+func add(q url.Values, name string, values []string) {
+	for _, v := range values {
+		q.Add(name, v)
 	}
 }
 

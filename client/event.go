@@ -36,9 +36,20 @@ type Receipts struct {
 // Page is a part of a list. Next, given as After, asks for what follows; it is
 // absent at the end.
 type Page[T any] struct {
-	Items []T    `json:"items" nullable:"false"`
-	Next  string `json:"next,omitempty" doc:"Give it as after to get what follows; absent at the end."`
+	Items  []T      `json:"items" nullable:"false"`
+	Next   string   `json:"next,omitempty" doc:"Give it as after to get what follows; absent at the end."`
+	Looked *Looked  `json:"looked,omitempty" doc:"How far it looked, where it ended before it was full."`
+	AsOf   weir.Seq `json:"-"` // the place that the list is as of, the answer's Weir-Seq; 0 where it has none
 }
+
+// Looked tells of a page that ended before it was full though more may follow:
+// a list looks at so much at once and no more.
+type Looked struct {
+	Records int       `json:"records" doc:"How many records it looked at for this page."`
+	BackTo  weir.Time `json:"back_to" format:"date-time" doc:"All that is newer was looked at."`
+}
+
+func (p *Page[T]) setPlace(seq weir.Seq) { p.AsOf = seq }
 
 // Paging asks for a part of a list: at most Limit items (0: 100, at most 1,000)
 // after the place that an earlier page named as its Next.
@@ -57,11 +68,14 @@ func (p Paging) values() url.Values {
 // EventFilter says which events a list holds; empty fields ask for nothing.
 // Since is inclusive, Until exclusive, both of acceptance.
 type EventFilter struct {
-	Type      string
+	Type      string // globs as those of triggers, with commas between: "order.*,!order.test"
 	Source    string
 	ID        string
 	Subject   string
 	Execution string
+	Cause     string   // id of the run that emitted it
+	Where     []string // conditions in CEL over event and data, all of which hold
+	Data      []string // "PATH=VALUE": what the data has at a path such as order.total
 	Since     weir.Time
 	Until     weir.Time
 }
@@ -74,6 +88,9 @@ func (c *Client) Events(ctx context.Context, f EventFilter, p Paging) (Page[Even
 	set(q, "id", f.ID)
 	set(q, "subject", f.Subject)
 	set(q, "execution", f.Execution)
+	set(q, "cause", f.Cause)
+	add(q, "where", f.Where)
+	add(q, "data", f.Data)
 	set(q, "since", f.Since.String())
 	set(q, "until", f.Until.String())
 	return get[Page[Event]](ctx, c, "/v1/events", q)
@@ -97,9 +114,25 @@ type Refusal struct {
 	Type   string    `json:"type,omitempty"`
 }
 
-// Refusals lists what was turned away, newest first.
-func (c *Client) Refusals(ctx context.Context, p Paging) (Page[Refusal], error) {
-	return get[Page[Refusal]](ctx, c, "/v1/refusals", p.values())
+// RefusalFilter says which refusals a list holds; empty fields ask for nothing.
+// Since is inclusive, Until exclusive.
+type RefusalFilter struct {
+	Door  string
+	Code  weir.Code
+	Type  string // of the event; globs as in EventFilter
+	Since weir.Time
+	Until weir.Time
+}
+
+// Refusals lists what was turned away, newest first, as of now.
+func (c *Client) Refusals(ctx context.Context, f RefusalFilter, p Paging) (Page[Refusal], error) {
+	q := p.values()
+	set(q, "door", f.Door)
+	set(q, "code", string(f.Code))
+	set(q, "type", f.Type)
+	set(q, "since", f.Since.String())
+	set(q, "until", f.Until.String())
+	return get[Page[Refusal]](ctx, c, "/v1/refusals", q)
 }
 
 // Publish sends the events as one CloudEvents batch: all are kept, or none. An

@@ -73,6 +73,8 @@ type RunFilter struct {
 	Pipeline  string
 	Trigger   string
 	Execution string
+	Event     string // uid of an event of the batch
+	Error     string // a part of the error of the last try
 	Since     weir.Time
 	Until     weir.Time
 }
@@ -84,6 +86,8 @@ func (c *Client) Runs(ctx context.Context, f RunFilter, p Paging) (Page[Run], er
 	set(q, "pipeline", f.Pipeline)
 	set(q, "trigger", f.Trigger)
 	set(q, "execution", f.Execution)
+	set(q, "event", f.Event)
+	set(q, "error", f.Error)
 	set(q, "since", f.Since.String())
 	set(q, "until", f.Until.String())
 	return get[Page[Run]](ctx, c, "/v1/runs", q)
@@ -133,6 +137,7 @@ type Group struct {
 	Expires  weir.Time       `json:"expires,omitzero" format:"date-time"`
 	Count    int             `json:"count" doc:"How many events it has."`
 	Criteria []Criterion     `json:"criteria,omitempty" doc:"What it has and needs, in the order of fire."`
+	Ended    weir.Time       `json:"ended,omitzero" format:"date-time"`
 	Run      string          `json:"run,omitempty" doc:"The run that it made."`
 	Events   []string        `json:"events,omitempty" doc:"The uids of its events, in order."`
 }
@@ -143,15 +148,20 @@ type Criterion struct {
 	Need int `json:"need"`
 }
 
-// GroupFilter says which groups a list holds; empty fields ask for nothing.
+// GroupFilter says which groups a list holds; empty fields ask for nothing, but
+// an empty State for the open ones.
 type GroupFilter struct {
 	Trigger string
+	State   string // open, ended, or how it ended: fired, expired, late or full
+	Key     string // JSON object of parts of the key, all of which are equal: {"user": "u1"}
 }
 
-// Groups lists open groups, newest first.
+// Groups lists groups: open ones, newest first, or ended ones, last ended first.
 func (c *Client) Groups(ctx context.Context, f GroupFilter, p Paging) (Page[Group], error) {
 	q := p.values()
 	set(q, "trigger", f.Trigger)
+	set(q, "state", f.State)
+	set(q, "key", f.Key)
 	return get[Page[Group]](ctx, c, "/v1/groups", q)
 }
 

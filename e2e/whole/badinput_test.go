@@ -146,7 +146,7 @@ func wantRefusal(t *testing.T, s *server, door string, p client.Problem) {
 	if door == "" {
 		door = "api"
 	}
-	page, err := s.Refusals(t.Context(), client.Paging{})
+	page, err := s.Refusals(t.Context(), client.RefusalFilter{}, client.Paging{})
 	if err != nil || len(page.Items) != 1 {
 		t.Fatalf("refusals %+v, %v", page.Items, err)
 	}
@@ -207,7 +207,7 @@ func TestABadProjectFileChangesNothing(t *testing.T) {
 			if err != nil || len(page.Items) != 1 || page.Items[0].Name != "good" {
 				t.Errorf("in force: %+v, %v", page.Items, err)
 			}
-			refused, err := s.Refusals(t.Context(), client.Paging{Limit: 1})
+			refused, err := s.Refusals(t.Context(), client.RefusalFilter{}, client.Paging{Limit: 1})
 			if err != nil || refused.Items[0].Door != "apply" || !strings.Contains(refused.Items[0].Reason, c.want) {
 				t.Errorf("listed: %+v, %v", refused.Items, err)
 			}
@@ -278,7 +278,7 @@ func TestAnEventThatWentRoundTooOftenIsKeptAndMatchesNothing(t *testing.T) {
 	if events := s.events(); len(events) != 2 {
 		t.Errorf("%d events are kept, want both", len(events))
 	}
-	page, err := s.Refusals(t.Context(), client.Paging{})
+	page, err := s.Refusals(t.Context(), client.RefusalFilter{}, client.Paging{})
 	if err != nil || len(page.Items) != 1 || page.Items[0].ID != "tired" || page.Items[0].Field != "hops" {
 		t.Errorf("refusals %+v, %v", page.Items, err)
 	}
@@ -296,7 +296,7 @@ func TestARoundOfEmitsEndsAndIsListed(t *testing.T) {
 		t.Errorf("%d events, the last after %d hops with %s", len(events), events[0].Hops, events[0].Data)
 	}
 	s.until("the refusal is listed", func() bool {
-		page, err := s.Refusals(t.Context(), client.Paging{})
+		page, err := s.Refusals(t.Context(), client.RefusalFilter{}, client.Paging{})
 		return err == nil && len(page.Items) == 1 && page.Items[0].Door == "fold" && page.Items[0].Field == "hops"
 	})
 }

@@ -155,7 +155,7 @@ func TestGroupsAndRefusalsPage(t *testing.T) {
 
 	var numbers []int64
 	for p := (client.Paging{Limit: 2}); ; {
-		page, err := s.Refusals(t.Context(), p)
+		page, err := s.Refusals(t.Context(), client.RefusalFilter{}, p)
 		if err != nil {
 			t.Fatal(err)
 		}

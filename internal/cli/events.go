@@ -93,7 +93,7 @@ func (c *cli) refusalsCommand() *cobra.Command {
 	asked := listing(cmd)
 	cmd.RunE = c.call(func(ctx context.Context, cl *client.Client, _ []string) error {
 		return show.Pages(c.printer(), refusalList, *asked, func(p client.Paging) (client.Page[client.Refusal], error) {
-			return cl.Refusals(ctx, p)
+			return cl.Refusals(ctx, client.RefusalFilter{}, p)
 		})
 	})
 	return c.reading(c.remote(cmd))

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -71,6 +72,8 @@ type request struct {
 	repeatable  bool   // though it is a POST
 	once        bool   // though it may be repeated
 	long        bool   // answered bit by bit, for as long as it takes
+
+	stream func() io.ReadCloser // in place of body: what to send, anew for each try
 }
 
 func (r *request) op() string { return strings.ToLower(r.method) + " " + r.path }
@@ -99,7 +102,10 @@ func call[T any](ctx context.Context, c *Client, r request) (T, error) {
 			}
 			return answer, decode(r.op(), body, &answer)
 		}
-		if wait == 0 || try == maxTries || !r.mayRepeat() {
+		if wait == 0 && r.key != "" && weir.CodeOf(err) == weir.Unavailable {
+			wait = backoff(try)
+		}
+		if wait <= 0 || try == maxTries || !r.mayRepeat() {
 			return answer, err
 		}
 		select {
@@ -122,7 +128,7 @@ func decode[T any](op string, body []byte, answer *T) error {
 
 // try makes the request once. Seq is the place that the answer tells. On an
 // error, wait says how long the server asks to wait before the next try; 0 means
-// that it does not ask.
+// that it does not ask, less that it asks for more than is waited.
 func (c *Client) try(ctx context.Context, r *request) (body []byte, seq weir.Seq, wait time.Duration, err error) {
 	resp, err := c.do(ctx, r)
 	if err != nil {
@@ -160,6 +166,9 @@ func (c *Client) do(ctx context.Context, r *request) (*http.Response, error) {
 		by = &unhurried
 	}
 	resp, err := by.Do(req)
+	if mine, ok := errors.AsType[*weir.Error](err); ok {
+		return nil, mine // what was to be sent could not be read
+	}
 	if err != nil {
 		return nil, unanswered(ctx, r.op(), base, err)
 	}
@@ -173,8 +182,11 @@ func pause(resp *http.Response) time.Duration {
 		return 0
 	}
 	wait, asked := retryAfter(resp.Header)
-	if !asked || wait > maxWait {
+	switch {
+	case !asked:
 		return 0
+	case wait > maxWait:
+		return -1
 	}
 	return max(wait, 50*time.Millisecond)
 }
@@ -184,7 +196,11 @@ func (c *Client) prepare(ctx context.Context, r *request) (*http.Request, error)
 	if len(r.query) > 0 {
 		target += "?" + r.query.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, r.method, target, bytes.NewReader(r.body))
+	var body io.Reader = bytes.NewReader(r.body)
+	if r.stream != nil {
+		body = r.stream()
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, target, body)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 package step
 
 import (
+	"context"
+	"io"
 	"strconv"
 
 	"weir"
@@ -20,6 +22,10 @@ type Input struct {
 
 	// Destinations are the project's, by origin.
 	Destinations map[string]weir.Destination
+
+	// Open opens the blob of an event, as it was uploaded: Events have the data of
+	// all blobs but those that are files. nil: there are no blobs.
+	Open func(ctx context.Context, blob *weir.Blob) (io.ReadCloser, error)
 }
 
 // Scope is what expressions see besides the batch.

@@ -24,6 +24,9 @@ func AppendHashes(dst []uint64, r *weir.Record) []uint64 {
 		if !e.Cause.IsZero() {
 			dst = append(dst, hash(ByCause, p, string(e.Cause[:])))
 		}
+		if e.Blob != nil {
+			dst = append(dst, hash(ByBlob, 0, e.Blob.ID))
+		}
 	case r.Change != nil:
 		c := r.Change
 		dst = append(dst, hash(ByRun, p, string(c.Run[:])), hash(ByPipeline, p, c.Pipeline))

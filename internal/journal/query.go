@@ -23,11 +23,12 @@ const (
 	ByPipeline              // changes of the runs of a pipeline: its name, "" for the empty one
 	ByLink                  // first changes whose firing has a member: the seq of the member in decimal
 	ByGroup                 // the first change of the run that a group made: the group's id as text
+	ByBlob                  // events whose data is a blob: its id
 )
 
 var kindNames = [...]string{
 	All: "all", ByType: "type", BySource: "source", BySubject: "subject", ByExecution: "execution", ByRun: "run",
-	ByCause: "cause", ByTrigger: "trigger", ByPipeline: "pipeline", ByLink: "link", ByGroup: "group",
+	ByCause: "cause", ByTrigger: "trigger", ByPipeline: "pipeline", ByLink: "link", ByGroup: "group", ByBlob: "blob",
 }
 
 // String returns the kind's word.
@@ -50,7 +51,7 @@ const (
 
 // Query asks for records, newest first. The zero value of a bound is none.
 type Query struct {
-	Project weir.ProjectID // 0 with All only: every project
+	Project weir.ProjectID // 0 with All and ByBlob only: every project
 	Kind    Kind
 	Value   string
 	Only    Only
@@ -85,7 +86,7 @@ func (q Query) Prepare() (*Lookup, error) {
 	if q.Kind == All {
 		return l, nil
 	}
-	if q.Project == 0 {
+	if q.Project == 0 && q.Kind != ByBlob {
 		return nil, weir.E("find", weir.Invalid, "a look-up by %s needs a project", q.Kind)
 	}
 	if q.Value == "" && q.Kind != ByPipeline {
@@ -110,6 +111,8 @@ func (q Query) Prepare() (*Lookup, error) {
 			return nil, weir.E("find", weir.Invalid, "%q is not the seq of an event", q.Value)
 		}
 		l.link, l.Hash = weir.Seq(seq), hashNumber(q.Kind, q.Project, seq)
+	case ByBlob:
+		l.Hash = hash(q.Kind, 0, q.Value) // the ids of blobs are no project's
 	default:
 		l.Hash = hash(q.Kind, q.Project, q.Value)
 	}
@@ -146,6 +149,8 @@ func (l *Lookup) matchesEvent(e *weir.Event) bool {
 		return e.Execution == l.Value
 	case ByCause:
 		return e.Cause == l.run
+	case ByBlob:
+		return e.Blob != nil && e.Blob.ID == l.Value
 	default:
 		return false
 	}

@@ -43,6 +43,9 @@ func queriesOf(r *weir.Record) (out []Query) {
 		add(BySubject, e.Subject)
 		add(ByExecution, e.Execution)
 		add(ByCause, e.Cause.String())
+		if e.Blob != nil {
+			add(ByBlob, e.Blob.ID)
+		}
 	}
 	if c := r.Change; c != nil {
 		add(ByRun, c.Run.String())

@@ -39,6 +39,7 @@ func values() (out []journal.Query) {
 	}
 	add(journal.ByTrigger, "t", "u")
 	add(journal.ByPipeline, "p", "q", "")
+	add(journal.ByBlob, "b1", "b2", "never")
 	for i := range 20 {
 		add(journal.ByLink, fmt.Sprint(i*10+1))
 	}
@@ -96,7 +97,7 @@ func findLikePlain(f *fixture) {
 // compare checks one page against the plain answer.
 func (f *fixture) compare(all []*weir.Record, q journal.Query) {
 	f.Helper()
-	got, next, err := f.j.Find(f.Context(), q)
+	got, err := f.j.Find(f.Context(), q)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -105,8 +106,8 @@ func (f *fixture) compare(all []*weir.Record, q journal.Query) {
 		want = want[:q.Limit]
 		wantNext = want[q.Limit-1].Seq
 	}
-	f.equal(fmt.Sprintf("found by %+v", q), got, want)
-	f.equal("next", next, wantNext)
+	f.equal(fmt.Sprintf("found by %+v", q), got.Records, want)
+	f.equal("next", got.Next, wantNext)
 }
 
 func findPages(f *fixture) {
@@ -119,19 +120,62 @@ func findPages(f *fixture) {
 
 		var got []*weir.Record
 		for {
-			page, next, err := f.j.Find(f.Context(), q)
+			page, err := f.j.Find(f.Context(), q)
 			if err != nil {
 				f.Fatal(err)
 			}
-			got = append(got, page...)
-			if q.Before = next; next == 0 {
+			got = append(got, page.Records...)
+			if q.Before = page.Next; page.Next == 0 {
 				break
 			}
 			// What comes in meanwhile is in no page.
-			f.append(free(event(fmt.Sprint("late", q.Kind, q.Value, next))))
+			f.append(free(event(fmt.Sprint("late", q.Kind, q.Value, page.Next))))
 		}
 
 		f.equal(fmt.Sprintf("pages of %+v", q), got, want)
+	}
+}
+
+func findLooksNoFurther(f *fixture) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	all := f.fill(rng, 150)
+	for _, q := range values() {
+		q.Project, q.Only, q.Limit, q.Look = 1, journal.Only(rng.IntN(3)), 1+rng.IntN(9), 1+rng.IntN(12)
+		want := plain(f, all, q)
+
+		var got []*weir.Record
+		for {
+			page, err := f.j.Find(f.Context(), q)
+			if err != nil {
+				f.Fatal(err)
+			}
+			if page.Looked > q.Look || len(page.Records) > q.Limit {
+				f.Errorf("%+v found %d records and looked at %d", q, len(page.Records), page.Looked)
+			}
+			got = append(got, page.Records...)
+			if page.Next == 0 {
+				break
+			}
+			if at := all[page.Next-1].At; page.BackTo != at {
+				f.Errorf("%+v looked back to %s, and place %d is of %s", q, page.BackTo, page.Next, at)
+			}
+			q.Before = page.Next
+		}
+
+		f.equal(fmt.Sprintf("pages of %+v", q), got, want)
+	}
+}
+
+func findLooksAtWhatItFinds(f *fixture) {
+	for i := range 200 {
+		e := event(fmt.Sprint(i))
+		e.Event.Type = fmt.Sprint("of.", i%20)
+		f.append(free(e))
+	}
+
+	got, err := f.j.Find(f.Context(), journal.Query{Project: 1, Kind: journal.ByType, Value: "of.7", Limit: 4})
+	if err != nil || len(got.Records) != 4 || got.Looked != 5 {
+		f.Errorf("looked at %d records for %d, %v", got.Looked, len(got.Records), err)
 	}
 }
 
@@ -151,6 +195,24 @@ func findByTime(f *fixture) {
 	f.compare(all, journal.Query{To: 1, Limit: 5})
 }
 
+// findBlob looks for a blob, which only its id tells: whoever keeps the files
+// knows no projects.
+func findBlob(f *fixture) {
+	named := event("named")
+	named.Project, named.Event.Data, named.Event.Blob = 2, nil, &weir.Blob{ID: "b7", Size: 5}
+	f.append(free(event("a"), named, event("b")))
+	for range 2 {
+		for id, want := range map[string][]string{"b7": {"named"}, "b8": {}} {
+			got, _, err := f.j.Find(f.Context(), journal.Query{Kind: journal.ByBlob, Value: id, Limit: 1})
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.equal("events of "+id, ids(got), want)
+		}
+		f.reopen()
+	}
+}
+
 func findInvalid(f *fixture) {
 	for _, q := range []journal.Query{
 		{Kind: journal.ByType, Value: "t"},
@@ -159,7 +221,7 @@ func findInvalid(f *fixture) {
 		{Project: 1, Kind: journal.ByCause, Value: ""},
 		{Project: 1, Kind: journal.ByLink, Value: "-1"},
 	} {
-		_, _, err := f.j.Find(f.Context(), q)
+		_, err := f.j.Find(f.Context(), q)
 		f.code(err, weir.Invalid)
 	}
 }
@@ -169,10 +231,10 @@ func findAfterAppend(f *fixture) {
 		e := event(fmt.Sprint(i))
 		f.append(free(e, event(fmt.Sprint(i, "b"))))
 
-		got, _, err := f.j.Find(f.Context(), journal.Query{Project: 1, Kind: journal.ByExecution, Value: e.Event.Execution})
+		got, err := f.j.Find(f.Context(), journal.Query{Project: 1, Kind: journal.ByExecution, Value: e.Event.Execution})
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.equal("ids", ids(got), []string{e.Event.ID})
+		f.equal("ids", ids(got.Records), []string{e.Event.ID})
 	}
 }

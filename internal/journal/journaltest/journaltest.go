@@ -19,7 +19,7 @@ type Journal interface {
 	Wait(ctx context.Context, after weir.Seq) error
 	Head() weir.Seq
 	Records(ctx context.Context, seqs []weir.Seq) ([]*weir.Record, error)
-	Find(ctx context.Context, q journal.Query) ([]*weir.Record, weir.Seq, error)
+	Find(ctx context.Context, q journal.Query) (journal.Found, error)
 	Place(ctx context.Context, id weir.Identity) (weir.Item, bool)
 }
 
@@ -51,7 +51,10 @@ func Run(t *testing.T, open Open) {
 		{"empty appends are answered", emptyAppends},
 		{"find answers what a plain look at every record answers", findLikePlain},
 		{"pages of find are complete and as of their cursor", findPages},
+		{"find looks no further than it is asked to", findLooksNoFurther},
+		{"find looks at about as much as it finds", findLooksAtWhatItFinds},
 		{"find by time", findByTime},
+		{"find by blob, of whatever project", findBlob},
 		{"find refuses what cannot be a value", findInvalid},
 		{"a look-up sees all that was answered before", findAfterAppend},
 	} {

@@ -77,6 +77,9 @@ func drawn(rng *rand.Rand, n int) []*weir.Record {
 			if rng.IntN(2) == 0 {
 				r.Event.Cause = run()
 			}
+			if id := pick("b1", "b2", ""); id != "" {
+				r.Event.Blob = &weir.Blob{ID: id, Size: 1}
+			}
 		case 4, 5, 6:
 			r.Change = &weir.Change{Run: run(), N: uint32(i), Kind: weir.Died, Pipeline: pick("p", "q", ""), Trigger: pick("t", "u", "")}
 			if rng.IntN(2) == 0 {

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"weir"
 )
 
 // mask takes the secrets that a try has used out of what is kept of it, also
@@ -53,4 +55,15 @@ func (m *mask) json(b []byte) []byte {
 		return []byte(`"` + masked + `"`)
 	}
 	return out
+}
+
+// data masks the data of an event, whatever it is.
+func (m *mask) data(e *weir.Event) []byte {
+	switch {
+	case m.replacer == nil || e.Data == nil:
+		return e.Data
+	case e.IsJSON():
+		return m.json(e.Data)
+	}
+	return []byte(m.replacer.Replace(string(e.Data)))
 }

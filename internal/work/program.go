@@ -32,8 +32,10 @@ type program struct {
 }
 
 type compiled struct {
-	kind string
-	acts bool
+	kind     string
+	acts     bool
+	each     bool // done once per event
+	replaces bool // its answer becomes the batch
 	Step
 }
 
@@ -89,10 +91,12 @@ func (p *programs) compile(def *weir.Pipeline) *program {
 		case s.Filter != nil:
 			c.Step, err = filter.Compile(s.Filter)
 		case s.HTTP != nil:
+			c.each, c.replaces = s.HTTP.Each, s.HTTP.Response == httpcall.Replace
 			c.Step, err = p.caller.Compile(s.HTTP)
 		case s.Emit != nil:
 			c.Step, err = emit.Compile(s.Emit)
 		case s.Log != nil:
+			c.each = s.Log.Each
 			c.Step, err = logline.Compile(s.Log)
 		default:
 			err = weir.E("", weir.Invalid, "is of a kind that this version does not know")

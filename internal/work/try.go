@@ -29,6 +29,8 @@ type try struct {
 	let     bool   // its first request there was let through with the run
 	reached bool   // it answered in this try
 	at      int    // the step that is being done
+
+	places map[weir.Seq]int // of events in the run's batch, from 1; nil: not asked for yet
 }
 
 // ending says how a try ended.
@@ -71,14 +73,18 @@ func (l *Loop) attempt(ctx context.Context, t *try) (end ending) {
 		return l.failed(ctx, t, step.Outcome{}, fmt.Errorf("load the batch: %w", err))
 	}
 	t.log.Mask, t.log.Max = t.mask.text, l.Limits.Log
-	in := &step.Input{Run: &t.lease.Run, Log: &t.log, Limits: l.Limits, Scope: l.scope(ctx, t)}
+	in := &step.Input{
+		Run: &t.lease.Run, Log: &t.log, Limits: l.Limits, Scope: l.scope(ctx, t), Destinations: t.lease.Destinations,
+	}
 	for i := range prog.steps {
 		t.at = i
+		in.Index, in.Events, in.Scope.Result = i, t.events, t.result
 		if pipeline.IsDone(t.lease.Run.Done, i) {
-			t.takeResult(i)
+			if err := t.takeResult(&prog.steps[i], in); err != nil {
+				return t.died(err.Error())
+			}
 			continue
 		}
-		in.Index, in.Events, in.Scope.Result = i, t.events, t.result
 		if end, stop := l.do(ctx, t, &prog.steps[i], in); stop {
 			return end
 		}
@@ -86,41 +92,65 @@ func (l *Loop) attempt(ctx context.Context, t *try) (end ending) {
 	return ending{kind: weir.Succeeded}
 }
 
+// errShut says that the gate of the origin that a step wants to go to is shut.
+var errShut = errors.New("the gate is shut")
+
 // do does one step, and says whether the try ends with it.
 func (l *Loop) do(ctx context.Context, t *try, s *compiled, in *step.Input) (ending, bool) {
-	if ctx.Err() != nil {
-		return l.failed(ctx, t, step.Outcome{}, context.Cause(ctx)), true
-	}
-	if !l.enters(ctx, t, s, in) {
-		return t.held(ctx), true
-	}
 	began := time.Now()
-	out, err := s.Run(ctx, in)
-	record := weir.StepOutcome{
-		Index:    in.Index,
-		Kind:     s.kind,
-		Finished: s.acts && out.Failure == nil && err == nil,
-		Took:     time.Since(began),
-		Detail:   t.mask.text(out.Detail),
-		Output:   t.mask.json(out.Output),
-		Emitted:  len(out.Emitted),
+	record := weir.StepOutcome{Index: in.Index, Kind: s.kind}
+	var out step.Outcome
+	var err error
+	if s.each {
+		out, record.Acted, err = l.each(ctx, t, s, in)
+	} else {
+		out, err = l.once(ctx, t, s, in)
 	}
+	if errors.Is(err, errShut) && record.Acted == 0 {
+		return t.held(), true
+	}
+	if s.replaces && err == nil && out.Failure == nil && len(in.Events) > 0 {
+		if why := t.replaced(s, in, out.Output); why != nil {
+			out.Failure = step.Final("the answer: " + why.Error()).Failure
+		}
+	}
+	record.Finished = s.acts && err == nil && out.Failure == nil
+	record.Took, record.Detail, record.Output, record.Emitted = time.Since(began), out.Detail, out.Output, len(out.Emitted)
 	t.steps = append(t.steps, record)
-	if _, asks := s.Step.(originer); asks && err == nil && (out.Failure == nil || out.Failure.Kind == pipeline.Status) {
-		t.reached = true
-	}
-	if out.Failure != nil || err != nil {
+	t.emitted = append(t.emitted, out.Emitted...)
+	switch {
+	case errors.Is(err, errShut):
+		return t.held(), true
+	case err != nil || out.Failure != nil:
 		return l.failed(ctx, t, out, err), true
 	}
-	t.emitted = append(t.emitted, out.Emitted...)
-	if record.Output != nil {
-		t.result = record.Output
+	if out.Output != nil {
+		t.result = out.Output
 	}
 	if !s.acts {
 		t.events = out.Events
-		return ending{kind: weir.Succeeded}, len(out.Events) == 0
 	}
-	return ending{}, false
+	return ending{kind: weir.Succeeded}, len(t.events) == 0 && (s.replaces || !s.acts)
+}
+
+// once does a step on the batch of in, when the gate of its origin lets it
+// through, and takes the secrets out of what it answers.
+func (l *Loop) once(ctx context.Context, t *try, s *compiled, in *step.Input) (step.Outcome, error) {
+	if ctx.Err() == nil && !l.enters(ctx, t, s, in) && ctx.Err() == nil {
+		return step.Outcome{}, errShut
+	}
+	if ctx.Err() != nil {
+		return step.Outcome{}, context.Cause(ctx)
+	}
+	out, err := s.Run(ctx, in)
+	if _, asks := s.Step.(originer); asks && err == nil && (out.Failure == nil || out.Failure.Kind == pipeline.Status) {
+		t.reached = true
+	}
+	out.Detail, out.Output = t.mask.text(out.Detail), t.mask.json(out.Output)
+	for _, e := range out.Emitted {
+		e.Data = t.mask.data(e)
+	}
+	return out, err
 }
 
 // enters passes the gate of the step's origin, before every request, and waits
@@ -162,12 +192,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // held ends a try before a shut gate: its lane will be one that has that gate.
-func (t *try) held(ctx context.Context) ending {
-	if errors.Is(context.Cause(ctx), errCancelled) {
-		return ending{kind: weir.Stale}
-	}
-	return ending{kind: weir.Held, origin: t.origin}
-}
+func (t *try) held() ending { return ending{kind: weir.Held, origin: t.origin} }
 
 // failed ends a try whose step failed, or whose outcome nobody can tell.
 func (l *Loop) failed(ctx context.Context, t *try, out step.Outcome, err error) ending {
@@ -212,13 +237,17 @@ func (t *try) fail(message string) string {
 	return message
 }
 
-// takeResult takes the output of a step that was done in an earlier try.
-func (t *try) takeResult(index int) {
-	for i := range t.lease.Run.Done {
-		if d := &t.lease.Run.Done[i]; d.Index == index && d.Output != nil {
-			t.result = d.Output
-		}
+// takeResult takes what a step left that was done in an earlier try.
+func (t *try) takeResult(s *compiled, in *step.Input) error {
+	done := t.partOf(in.Index)
+	if done.Output == nil {
+		return nil
 	}
+	t.result = done.Output
+	if s.replaces {
+		return t.replaced(s, in, done.Output)
+	}
+	return nil
 }
 
 // load reads the batch where the lease came without it.

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"weir"
+	"weir/internal/expr"
 )
 
 // The media types of what is sent: CloudEvents JSON format 1.0.2, sections 3
@@ -17,9 +18,49 @@ const (
 	manyEvents = "application/cloudevents-batch+json"
 )
 
-// body returns a batch as structured JSON and its media type: the event alone,
-// or an array where there is not exactly one.
-func body(events []*weir.Record) ([]byte, string) {
+const plainText = "text/plain; charset=utf-8"
+
+func (s *Step) compileBody(def *weir.HTTPStep) (err error) {
+	if def.Body == nil {
+		return nil
+	}
+	if !s.hasBody() {
+		return invalid("%s has none", s.method)
+	}
+	var text string
+	if json.Unmarshal(def.Body, &text) == nil && string(def.Body) != "null" {
+		s.text, err = expr.CompileTemplate(text, expr.ScopeStep)
+	} else {
+		s.tree, err = expr.CompileJSON(def.Body, expr.ScopeStep)
+	}
+	return err
+}
+
+// content returns the body of the request with its media type, or the key of
+// the step that is at fault.
+func (c *call) content() (content []byte, contentType, field string, err error) {
+	events := c.in.Events
+	switch {
+	case !c.hasBody():
+		return nil, "", "", nil
+	case c.text != nil:
+		text, err := c.text.Render(c.vars)
+		return []byte(text), plainText, "body", err
+	case c.tree != nil:
+		content, err := c.tree.Render(c.vars)
+		return content, "application/json", "body", err
+	case c.binary && len(events) != 1:
+		return nil, "", "mode", weir.E("", weir.Invalid, "binary takes one event, and the batch has %d: say each: true", len(events))
+	case c.binary:
+		return events[0].Event.Data, mediaType(events[0].Event), "", nil
+	}
+	content, contentType = structured(events)
+	return content, contentType, "", nil
+}
+
+// structured returns a batch as structured JSON and its media type: the event
+// alone, or an array where there is not exactly one.
+func structured(events []*weir.Record) ([]byte, string) {
 	if len(events) == 1 {
 		return appendEvent(nil, events[0].Event), oneEvent
 	}
@@ -37,19 +78,13 @@ func body(events []*weir.Record) ([]byte, string) {
 // without what only has a meaning inside of this server.
 func appendEvent(b []byte, e *weir.Event) []byte {
 	b = append(b, `{"specversion":"1.0"`...)
-	for _, a := range []struct{ name, value string }{
-		{"id", e.ID},
-		{"source", e.Source},
-		{"type", e.Type},
-		{"subject", e.Subject},
-		{"time", e.Time.String()},
-		{"datacontenttype", e.ContentType},
-		{"dataschema", e.Schema},
-		{"execution", e.Execution},
-	} {
-		if a.value != "" {
-			b = appendText(appendName(b, a.name), a.value)
+	for _, a := range attributes(e) {
+		if a.Text != "" {
+			b = appendText(appendName(b, a.Name), a.Text)
 		}
+	}
+	if e.ContentType != "" {
+		b = appendText(appendName(b, "datacontenttype"), e.ContentType)
 	}
 	if e.Hops > 0 {
 		b = strconv.AppendInt(appendName(b, "hops"), int64(e.Hops), 10)
@@ -63,6 +98,20 @@ func appendEvent(b []byte, e *weir.Event) []byte {
 		}
 	}
 	return append(appendData(b, e), '}')
+}
+
+// attributes are those of an event that are text, "" where it has none. Its
+// media type is not among them.
+func attributes(e *weir.Event) [7]weir.NamedText {
+	return [...]weir.NamedText{
+		{Name: "id", Text: e.ID},
+		{Name: "source", Text: e.Source},
+		{Name: "type", Text: e.Type},
+		{Name: "subject", Text: e.Subject},
+		{Name: "time", Text: e.Time.String()},
+		{Name: "dataschema", Text: e.Schema},
+		{Name: "execution", Text: e.Execution},
+	}
 }
 
 // appendData writes JSON as it is, text as a string, all else in base64.

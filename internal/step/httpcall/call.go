@@ -3,9 +3,9 @@ package httpcall
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -16,18 +16,34 @@ import (
 	"weir/internal/step"
 )
 
-// DefaultTimeout bounds a request where neither its step nor the options name a
-// time-out.
+// DefaultTimeout bounds a request where neither its step, nor its destination,
+// nor the options name a time-out.
 const DefaultTimeout = 30 * time.Second
+
+// What becomes of an answer, as a step's response says.
+const (
+	Ignore  = "ignore"  // it is kept as the step's output where it is JSON
+	Emit    = "emit"    // it is the data of a new event
+	Replace = "replace" // it is the batch for the steps that follow
+)
+
+const binary = "binary"
 
 // Step is a compiled http step.
 type Step struct {
-	caller  *Caller
-	method  string
-	url     *expr.Template
-	origin  string // "" where it is known only after rendering
-	headers []header
-	timeout time.Duration
+	caller   *Caller
+	method   string
+	url      *expr.Template
+	origin   string // "" where it is known only after rendering
+	headers  []header
+	text     *expr.Template     // a body that is text
+	tree     *expr.JSONTemplate // a body that is JSON; nil with text: the events
+	binary   bool
+	timeout  time.Duration // 0: the destination's
+	sign     *expr.Template
+	success  []string
+	response string
+	emits    *expr.Template // type
 }
 
 type header struct {
@@ -43,32 +59,123 @@ var methods = []string{
 // own are the headers that net/http writes itself.
 var own = []string{"Connection", "Content-Length", "Host", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
 
-// Compile compiles an http step.
+// Compile compiles an http step. An error names the key at fault.
 func (c *Caller) Compile(def *weir.HTTPStep) (*Step, error) {
-	s := &Step{caller: c, method: def.Method, origin: pipeline.LiteralOrigin(def.URL), timeout: def.Timeout.Std()}
-	if s.method == "" {
-		s.method = http.MethodPost
+	s := &Step{
+		caller: c, method: cmp.Or(def.Method, http.MethodPost), origin: pipeline.LiteralOrigin(def.URL),
+		timeout: def.Timeout.Std(), success: def.Success, response: cmp.Or(def.Response, Ignore),
 	}
+	for _, part := range []struct {
+		field   string
+		compile func(*weir.HTTPStep) error
+	}{
+		{"method", s.compileMethod},
+		{"url", s.compileURL},
+		{"sign", s.compileSign},
+		{"mode", s.compileMode},
+		{"body", s.compileBody},
+		{"headers", s.compileHeaders},
+		{"success", s.compileSuccess},
+		{"response", s.compileResponse},
+	} {
+		if err := part.compile(def); err != nil {
+			if e, ok := errors.AsType[*weir.Error](err); ok {
+				return nil, e.WithField(part.field)
+			}
+			return nil, fmt.Errorf("http: %s: %w", part.field, err)
+		}
+	}
+	return s, nil
+}
+
+func invalid(format string, args ...any) error { return weir.E("http", weir.Invalid, format, args...) }
+
+func (s *Step) compileMethod(*weir.HTTPStep) error {
 	if !slices.Contains(methods, s.method) {
-		return nil, weir.E("http", weir.Invalid, "%q is none of %s", s.method, strings.Join(methods, ", ")).WithField("method")
+		return invalid("%q is none of %s", s.method, strings.Join(methods, ", "))
 	}
-	s.timeout = cmp.Or(s.timeout, c.timeout)
-	var err error
-	if s.url, err = expr.CompileTemplate(def.URL, expr.ScopeStep); err != nil {
-		return nil, fmt.Errorf("http: url: %w", err)
+	return nil
+}
+
+func (s *Step) compileURL(def *weir.HTTPStep) (err error) {
+	s.url, err = expr.CompileTemplate(def.URL, expr.ScopeStep)
+	return err
+}
+
+func (s *Step) compileSign(def *weir.HTTPStep) (err error) {
+	if def.Sign != "" {
+		s.sign, err = expr.CompileTemplate(def.Sign, expr.ScopeStep)
 	}
+	return err
+}
+
+func (s *Step) compileMode(def *weir.HTTPStep) error {
+	s.binary = def.Mode == binary
+	switch {
+	case !s.binary && def.Mode != "" && def.Mode != "structured":
+		return invalid("%q is none of structured, binary", def.Mode)
+	case def.Mode != "" && def.Body != nil:
+		return invalid("says how events are sent, and body sends something else")
+	case s.binary && !s.hasBody():
+		return invalid("%s has no body, where the event's data would be", s.method)
+	}
+	return nil
+}
+
+func (s *Step) hasBody() bool { return s.method != http.MethodGet && s.method != http.MethodHead }
+
+func (s *Step) compileHeaders(def *weir.HTTPStep) error {
 	for _, h := range def.Headers {
 		name := http.CanonicalHeaderKey(h.Name)
-		if !validToken(name) || slices.Contains(own, name) {
-			return nil, weir.E("http", weir.Invalid, "%q is no header that a step can set", h.Name).WithField("headers")
+		switch {
+		case !validToken(name) || slices.Contains(own, name):
+			return invalid("%q is no header that a step can set", h.Name)
+		case s.sign != nil && strings.HasPrefix(name, "Webhook-"):
+			return invalid("%q is set by sign", h.Name)
+		case s.binary && strings.HasPrefix(name, "Ce-"):
+			return invalid("%q is set by mode: binary", h.Name)
 		}
 		text, err := expr.CompileTemplate(h.Text, expr.ScopeStep)
 		if err != nil {
-			return nil, fmt.Errorf("http: header %s: %w", h.Name, err)
+			return fmt.Errorf("%s: %w", h.Name, err)
 		}
 		s.headers = append(s.headers, header{name, text})
 	}
-	return s, nil
+	return nil
+}
+
+func (s *Step) compileSuccess(def *weir.HTTPStep) error {
+	if def.Success != nil && len(def.Success) == 0 {
+		return invalid("an empty list: no answer would be a success")
+	}
+	for _, text := range def.Success {
+		if !isStatus(text) {
+			return invalid("%q is no status such as 2xx or 404", text)
+		}
+	}
+	return nil
+}
+
+// isStatus reports whether text is a status from 200 on, or a class of them.
+func isStatus(text string) bool {
+	isDigit := func(c byte) bool { return c >= '0' && c <= '9' }
+	return len(text) == 3 && text[0] >= '2' && text[0] <= '5' && (text[1:] == "xx" || isDigit(text[1]) && isDigit(text[2]))
+}
+
+func (s *Step) compileResponse(def *weir.HTTPStep) (err error) {
+	switch {
+	case !slices.Contains([]string{Ignore, Emit, Replace}, s.response):
+		return invalid("%q is none of ignore, emit TYPE, replace", s.response)
+	case s.response == Emit && def.EmitType == "":
+		return invalid("emit needs the type of the event: emit TYPE")
+	case s.response != Emit:
+		return nil
+	}
+	s.emits, err = expr.CompileTemplate(def.EmitType, expr.ScopeStep)
+	if err == nil && len(s.emits.Secrets()) > 0 {
+		return invalid("a secret may not be put into an event, which is kept in the clear")
+	}
+	return err
 }
 
 // Origin returns where the step is going, as pipeline.OriginOf writes it. It is
@@ -84,105 +191,19 @@ func (s *Step) Origin(in *step.Input) string {
 	return pipeline.OriginOf(u)
 }
 
-// Run makes the request.
+// Run makes one request with the whole batch of in.
 func (s *Step) Run(ctx context.Context, in *step.Input) (step.Outcome, error) {
-	vars := in.Vars()
-	target, err := s.renderURL(vars)
-	if err != nil {
-		return step.Unrendered("url", err)
+	c := &call{Step: s, in: in, vars: in.Vars()}
+	if field, err := c.prepare(); err != nil {
+		return step.Unrendered(field, err)
 	}
-	headers, name, err := s.renderHeaders(vars)
-	if err != nil {
-		return step.Unrendered(name, err)
-	}
-	within, cancel := context.WithTimeout(ctx, s.timeout)
+	within, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	req, err := s.request(within, target, in)
+	c.req = c.req.WithContext(within)
+	resp, err := s.caller.client.Do(c.req)
 	if err != nil {
-		return step.Final(err.Error()), nil
-	}
-	for _, h := range headers {
-		req.Header.Set(h.Name, h.Text)
-	}
-	resp, err := s.caller.client.Do(req)
-	if err != nil {
-		return s.unanswered(ctx, req, err)
+		return c.unanswered(ctx, err)
 	}
 	defer resp.Body.Close()
-	return answered(req, resp, in), nil
-}
-
-func (s *Step) request(ctx context.Context, target *url.URL, in *step.Input) (*http.Request, error) {
-	var content []byte
-	var contentType string
-	if s.method != http.MethodGet && s.method != http.MethodHead {
-		content, contentType = body(in.Events)
-	}
-	req, err := http.NewRequestWithContext(ctx, s.method, target.String(), reader(content))
-	if err != nil {
-		return nil, err
-	}
-	key := in.Key()
-	req.Header.Set("User-Agent", s.caller.userAgent)
-	req.Header.Set("Idempotency-Key", key)
-	req.Header.Set("Webhook-Id", key)
-	if contentType != "" {
-		req.Header.Set("Content-Type", contentType)
-	}
-	return req, nil
-}
-
-// renderURL renders the URL and refuses what a value must not make of it.
-func (s *Step) renderURL(vars *expr.Vars) (*url.URL, error) {
-	text, err := s.url.Render(vars)
-	if err != nil {
-		return nil, err
-	}
-	if hasControl(text) {
-		return nil, weir.E("", weir.Invalid, "a value puts a control character into it")
-	}
-	u, err := url.Parse(strings.TrimSpace(text))
-	if err != nil {
-		return nil, weir.E("", weir.Invalid, "%q is no URL", text)
-	}
-	switch origin := pipeline.OriginOf(u); {
-	case origin == "":
-		return nil, weir.E("", weir.Invalid, "%q is no http or https URL with a host", text)
-	case s.origin != "" && origin != s.origin:
-		return nil, weir.E("", weir.Invalid, "a value turns it away from %s", s.origin)
-	}
-	if slices.Contains(strings.Split(u.Path, "/"), "..") {
-		return nil, weir.E("", weir.Invalid, "%q climbs up its path", text)
-	}
-	return u, nil
-}
-
-// renderHeaders returns the headers of the step, or the name of the one at
-// fault.
-func (s *Step) renderHeaders(vars *expr.Vars) (out []weir.NamedText, name string, err error) {
-	for _, h := range s.headers {
-		text, err := h.text.Render(vars)
-		if err == nil && hasControl(strings.ReplaceAll(text, "\t", "")) {
-			err = weir.E("", weir.Invalid, "a value puts a control character into it")
-		}
-		if err != nil {
-			return nil, "header " + h.name, err
-		}
-		out = append(out, weir.NamedText{Name: h.name, Text: text})
-	}
-	return out, "", nil
-}
-
-func hasControl(s string) bool {
-	return strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f })
-}
-
-func validToken(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`()<>@,;:\"/[]?={}`, c) >= 0 {
-			return false
-		}
-	}
-	return s != ""
+	return c.answered(ctx, resp)
 }

@@ -339,12 +339,16 @@ func TestValuesCannotTurnARequestElsewhere(t *testing.T) {
 		def  weir.HTTPStep
 		want string
 	}{
-		"line break in URL":    {weir.HTTPStep{URL: srv.URL + "/${'a\\r\\nX-Evil: 1'}"}, "url: a value puts a control character into it"},
+		"line break in URL":    {weir.HTTPStep{URL: "${'" + srv.URL + "/a\\r\\nX-Evil: 1'}"}, "url: a value puts a control character into it"},
 		"climbing":             {weir.HTTPStep{URL: srv.URL + "/users/${'../admin'}"}, "climbs up its path"},
-		"climbing in disguise": {weir.HTTPStep{URL: srv.URL + "/users/${'%2e%2e/admin'}"}, "climbs up its path"},
+		"climbing in disguise": {weir.HTTPStep{URL: "${'" + srv.URL + "/users/%2e%2e/admin'}"}, "climbs up its path"},
+		"climbing backwards":   {weir.HTTPStep{URL: srv.URL + "/users/${'..\\\\admin'}"}, "climbs up its path"},
 		"another scheme":       {weir.HTTPStep{URL: "${'file:///etc/passwd'}"}, "is no http or https URL with a host"},
 		"no host":              {weir.HTTPStep{URL: "https://${''}/x"}, "is no http or https URL with a host"},
-		"no URL":               {weir.HTTPStep{URL: srv.URL + "/${'%zz'}"}, "is no URL"},
+		"no URL":               {weir.HTTPStep{URL: "${'" + srv.URL + "/%zz'}"}, "is no URL"},
+		"other host":           {weir.HTTPStep{URL: "http://${'evil.example/'}.good.example/"}, "is no URL"},
+		"other host as user":   {weir.HTTPStep{URL: "http://${'good.example@evil'}.example/"}, "is no URL"},
+		"query in the host":    {weir.HTTPStep{URL: "http://${'evil.example?'}.good.example/"}, "is no URL"},
 		"line break in header": {
 			weir.HTTPStep{URL: srv.URL, Headers: []weir.NamedText{{Name: "X-A", Text: "${'a\\r\\nX-Evil: 1'}"}}},
 			"header X-A: a value puts a control character into it",

@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"sync"
 	"time"
 
+	"weir/internal/expr"
 	"weir/internal/pipeline"
 )
 
@@ -29,6 +31,31 @@ type Caller struct {
 	client    *http.Client
 	userAgent string
 	timeout   time.Duration
+
+	mu        sync.Mutex // guards templates
+	templates map[string]*expr.Template
+}
+
+// maxTemplates bounds the headers of destinations that a caller keeps compiled.
+const maxTemplates = 1024
+
+// template returns a compiled header of a destination. Destinations change
+// without their pipelines, so steps cannot hold them.
+func (c *Caller) template(text string) (*expr.Template, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t := c.templates[text]; t != nil {
+		return t, nil
+	}
+	t, err := expr.CompileTemplate(text, expr.ScopeStep)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.templates) >= maxTemplates {
+		clear(c.templates)
+	}
+	c.templates[text] = t
+	return t, nil
 }
 
 const (
@@ -46,7 +73,7 @@ func NewCaller(o Options) *Caller {
 	if o.UserAgent == "" {
 		o.UserAgent = "Weir"
 	}
-	return &Caller{userAgent: o.UserAgent, timeout: cmp.Or(o.Timeout, DefaultTimeout), client: &http.Client{
+	return &Caller{userAgent: o.UserAgent, timeout: cmp.Or(o.Timeout, DefaultTimeout), templates: make(map[string]*expr.Template), client: &http.Client{
 		CheckRedirect: follow,
 		Transport: &http.Transport{
 			Proxy:                  o.Proxy,

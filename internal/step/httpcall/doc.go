@@ -1,10 +1,11 @@
-// Package httpcall is the step that sends the batch to a URL, and the guard of
-// the addresses that may be reached.
+// Package httpcall is the step that makes an HTTP request, and the guard of the
+// addresses that may be reached.
 //
-// The body is CloudEvents JSON: the event alone, or a batch of them; GET and
-// HEAD have none. Idempotency-Key and webhook-id are the same over all tries of
-// a run and step. A 2xx status is success, its answer kept where it is JSON. A
-// redirect is followed for GET only. A rendered URL cannot have another origin
-// than the one that is written literally, and neither URL nor headers can hold
-// control characters. Work calls it.
+// The body is the batch as CloudEvents JSON, one event in binary mode, or what
+// the step says; GET and HEAD have none. Idempotency-Key and webhook-id are the
+// same over all tries of a run, step and, with each, event. The answer is kept,
+// becomes an event, or becomes the batch. A redirect is followed for GET only.
+// Values stay in the part of the URL where they were put, and cannot put control
+// characters into headers. Work calls it, once per event where the step says
+// each.
 package httpcall

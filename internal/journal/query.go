@@ -60,6 +60,15 @@ type Query struct {
 	Before  weir.Seq  // exclusive: the next that the page before answered
 	UpTo    weir.Seq  // inclusive: as of this cursor
 	Limit   int       // 0 is 100; 1,000 at most
+	Look    int       // look at no more records than that, also at such as are not asked for; 0 is no bound
+}
+
+// Found answers a query: its records, and how far it looked for them.
+type Found struct {
+	Records []*weir.Record
+	Next    weir.Seq  // the Before of the next page; 0 where this is the last
+	BackTo  weir.Time // with Next: when the oldest record that it looked at was accepted
+	Looked  int       // records looked at
 }
 
 // Page returns how many records the query may answer.

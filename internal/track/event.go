@@ -19,10 +19,11 @@ func (r *Reader) Events(ctx context.Context, project weir.ProjectID, f client.Ev
 	}
 	for looked, size := 0, 0; ; {
 		q.Limit = min(limit(p)-len(page.Items), eventsAtOnce)
-		records, next, err := r.Journal.Find(ctx, q)
+		found, err := r.Journal.Find(ctx, q)
 		if err != nil {
 			return page, err
 		}
+		records, next := found.Records, found.Next
 		for _, rec := range records {
 			if !wantsEvent(f, rec.Event) {
 				continue

@@ -81,13 +81,14 @@ func (r *Reader) endedGroup(ctx context.Context, project weir.ProjectID, id weir
 
 // firingOnRecord looks for the first change of a group's run.
 func (r *Reader) firingOnRecord(ctx context.Context, project weir.ProjectID, id weir.GroupID) (*weir.Firing, weir.RunID, error) {
-	found, _, err := r.Journal.Find(ctx, journal.Query{
+	found, err := r.Journal.Find(ctx, journal.Query{
 		Project: project, Kind: journal.ByGroup, Value: id.String(), Only: journal.Changes, Limit: 1,
 	})
-	if err != nil || len(found) == 0 {
+	if err != nil || len(found.Records) == 0 {
 		return nil, weir.RunID{}, err
 	}
-	return found[0].Change.Firing, found[0].Change.Run, nil
+	first := found.Records[0].Change
+	return first.Firing, first.Run, nil
 }
 
 // firingInState looks for a group's run among those to which nothing happened

@@ -178,7 +178,7 @@ type interruptedJournal struct {
 	in *interruption
 }
 
-func (j interruptedJournal) Find(ctx context.Context, q journal.Query) ([]*weir.Record, weir.Seq, error) {
+func (j interruptedJournal) Find(ctx context.Context, q journal.Query) (journal.Found, error) {
 	defer j.in.after()
 	return j.Journal.Find(ctx, q)
 }

@@ -71,9 +71,10 @@ func (r *Reader) Ended(ctx context.Context, project weir.ProjectID, id weir.RunI
 
 // changes returns the changes of a run, oldest first.
 func (r *Reader) changes(ctx context.Context, project weir.ProjectID, id weir.RunID) ([]*weir.Record, error) {
-	found, _, err := r.Journal.Find(ctx, journal.Query{
+	answer, err := r.Journal.Find(ctx, journal.Query{
 		Project: project, Kind: journal.ByRun, Value: id.String(), Only: journal.Changes, Limit: maxChanges,
 	})
+	found := answer.Records
 	for i, j := 0, len(found)-1; i < j; i, j = i+1, j-1 {
 		found[i], found[j] = found[j], found[i]
 	}

@@ -129,10 +129,11 @@ func (r *Reader) endedSince(ctx context.Context, l listing, at *runPlace, cursor
 	q := endedQuery(l)
 	q.UpTo, q.Limit = cursor, 1000
 	for looked := 0; looked < maxLooked; looked += q.Limit {
-		records, next, err := r.Journal.Find(ctx, q)
+		found, err := r.Journal.Find(ctx, q)
 		if err != nil {
 			return nil, err
 		}
+		records, next := found.Records, found.Next
 		for _, rec := range records {
 			if rec.Seq <= at.upTo {
 				return list, nil
@@ -174,10 +175,11 @@ func (r *Reader) endedRuns(ctx context.Context, l listing, at runPlace, page *cl
 	q.Before, q.UpTo = at.seq, at.upTo
 	for looked := 0; ; {
 		q.Limit = min(max(l.limit-len(page.Items), 1)*4, 1000)
-		records, next, err := r.Journal.Find(ctx, q)
+		found, err := r.Journal.Find(ctx, q)
 		if err != nil {
 			return err
 		}
+		records, next := found.Records, found.Next
 		for _, rec := range records {
 			at.seq = rec.Seq
 			run, ok, err := r.endedRun(ctx, l, rec)

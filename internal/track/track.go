@@ -13,7 +13,7 @@ import (
 // Journal is what happened.
 type Journal interface {
 	Records(ctx context.Context, seqs []weir.Seq) ([]*weir.Record, error)
-	Find(ctx context.Context, q journal.Query) ([]*weir.Record, weir.Seq, error)
+	Find(ctx context.Context, q journal.Query) (journal.Found, error)
 	Place(ctx context.Context, id weir.Identity) (weir.Item, bool)
 }
 

@@ -136,11 +136,11 @@ func TestChapterBeginsAtTheLimitAndAllAreRead(t *testing.T) {
 	if diff := cmp.Diff(wantItems, got[0].Items); diff != "" {
 		t.Error(diff)
 	}
-	found, next, err := j.Find(t.Context(), journal.Query{Project: 1, Kind: journal.ByExecution, Value: "x-a0.2"})
-	if err != nil || next != 0 {
-		t.Fatal(next, err)
+	found, err := j.Find(t.Context(), journal.Query{Project: 1, Kind: journal.ByExecution, Value: "x-a0.2"})
+	if err != nil || found.Next != 0 {
+		t.Fatal(found.Next, err)
 	}
-	same(t, "found", found, want[2:3])
+	same(t, "found", found.Records, want[2:3])
 }
 
 func TestBytesBoundAChapter(t *testing.T) {

@@ -11,12 +11,11 @@ import (
 // findBlock is how many candidates are looked for before they are read.
 const findBlock = 128
 
-// Find returns the durable records that a query asks for, newest first, and
-// the Before of the next page, 0 where this is the last.
-func (j *Journal) Find(ctx context.Context, q journal.Query) ([]*weir.Record, weir.Seq, error) {
+// Find returns the durable records that a query asks for, newest first.
+func (j *Journal) Find(ctx context.Context, q journal.Query) (journal.Found, error) {
 	look, err := q.Prepare()
 	if err != nil {
-		return nil, 0, err
+		return journal.Found{}, err
 	}
 	s := search{j: j, look: look, want: q.Page() + 1}
 	s.low, s.high, s.chapters = j.bounds(look)
@@ -26,13 +25,9 @@ func (j *Journal) Find(ctx context.Context, q journal.Query) ([]*weir.Record, we
 		err = s.chase(ctx)
 	}
 	if err != nil {
-		return nil, 0, err
+		return journal.Found{}, err
 	}
-	if len(s.found) < s.want {
-		return s.found, 0, nil
-	}
-	s.found = s.found[:s.want-1]
-	return s.found, s.found[len(s.found)-1].Seq, nil
+	return s.answer(), nil
 }
 
 // bounds turns the query's places and times into the first and last seq, and
@@ -74,16 +69,47 @@ type search struct {
 	look      *journal.Lookup
 	low, high weir.Seq // inclusive; empty when low > high
 	chapters  []*file
-	want      int
+	want      int // one more than asked for, which tells whether there is a next page
 	found     []*weir.Record
+	looked    int
+	seen      weir.Seq // by chase, the last
+	last      weir.Seq // looked at last, where the search ended before its end
 }
 
-// take adds a record that matches and reports whether more are wanted.
-func (s *search) take(r *weir.Record) bool {
+// take looks at the record at seq, adds it where it matches, and reports whether
+// the search goes on.
+func (s *search) take(seq weir.Seq, r *weir.Record) bool {
+	s.looked++
 	if r != nil && s.look.Matches(r) {
 		s.found = append(s.found, r)
 	}
-	return len(s.found) < s.want
+	if len(s.found) < s.want && s.looked != s.look.Look {
+		return true
+	}
+	s.last = seq
+	return false
+}
+
+// answer says what was found. Of a full page the last record is left to the
+// next.
+func (s *search) answer() journal.Found {
+	f := journal.Found{Records: s.found, Next: s.last, Looked: s.looked}
+	if len(f.Records) == s.want {
+		f.Records = f.Records[:s.want-1]
+		f.Next = f.Records[s.want-2].Seq
+	}
+	if f.Next > 0 {
+		f.BackTo = s.j.acceptedAt(f.Next)
+	}
+	return f
+}
+
+// acceptedAt returns when the record at seq, which is there, was accepted.
+func (j *Journal) acceptedAt(seq weir.Seq) weir.Time {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	f := j.chapterOf(seq)
+	return f.atOf(f.place(seq))
 }
 
 // walk looks at every record from the newest back.
@@ -98,7 +124,7 @@ func (s *search) walk(ctx context.Context) error {
 			return err
 		}
 		for _, r := range slices.Backward(records) {
-			if !s.take(r) {
+			if !s.take(r.Seq, r) {
 				return nil
 			}
 		}
@@ -151,14 +177,15 @@ func (s *search) chase(ctx context.Context) error {
 
 func (s *search) verify(ctx context.Context, f *file, places []int) (more bool, err error) {
 	for _, place := range places {
-		if n := len(s.found); n > 0 && s.found[n-1].Seq == f.seq(place) {
+		if f.seq(place) == s.seen {
 			continue
 		}
+		s.seen = f.seq(place)
 		records, err := s.j.Records(ctx, []weir.Seq{f.seq(place)})
 		if err != nil {
 			return false, err
 		}
-		if !s.take(records[0]) {
+		if !s.take(s.seen, records[0]) {
 			return false, nil
 		}
 	}

@@ -305,8 +305,8 @@ func emptyAppends(f *fixture) {
 	if got := f.append(free(), bound()); len(got) != 2 || got[0].Refused || got[1].Refused {
 		f.Errorf("got %+v", got)
 	}
-	got, _, err := f.j.Find(f.Context(), journal.Query{})
-	if err != nil || len(got) > 0 || len(f.all()) > 0 {
-		f.Errorf("found %d records in an empty journal, %v", len(got), err)
+	got, err := f.j.Find(f.Context(), journal.Query{})
+	if err != nil || len(got.Records) > 0 || len(f.all()) > 0 {
+		f.Errorf("found %d records in an empty journal, %v", len(got.Records), err)
 	}
 }

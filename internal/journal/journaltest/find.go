@@ -202,12 +202,12 @@ func findBlob(f *fixture) {
 	named.Project, named.Event.Data, named.Event.Blob = 2, nil, &weir.Blob{ID: "b7", Size: 5}
 	f.append(free(event("a"), named, event("b")))
 	for range 2 {
-		for id, want := range map[string][]string{"b7": {"named"}, "b8": {}} {
-			got, _, err := f.j.Find(f.Context(), journal.Query{Kind: journal.ByBlob, Value: id, Limit: 1})
+		for id, want := range map[string][]string{"b7": {"named"}, "b8": nil} {
+			got, err := f.j.Find(f.Context(), journal.Query{Kind: journal.ByBlob, Value: id, Limit: 1})
 			if err != nil {
 				f.Fatal(err)
 			}
-			f.equal("events of "+id, ids(got), want)
+			f.equal("events of "+id, ids(got.Records), want)
 		}
 		f.reopen()
 	}

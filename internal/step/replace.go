@@ -25,7 +25,7 @@ func ReplaceEach(events []*weir.Record, output []byte) ([]*weir.Record, error) {
 	}
 	out := make([]*weir.Record, len(events))
 	for i, rec := range events {
-		out[i] = withData(rec, items[i])
+		out[i] = WithData(rec, items[i])
 	}
 	return out, nil
 }
@@ -40,7 +40,7 @@ func Replace(in *Input, output []byte) ([]*weir.Record, error) {
 		if len(in.Events) != 1 {
 			return nil, weir.E("", weir.Invalid, "one value cannot replace %d events: answer an array, or say each: true", len(in.Events))
 		}
-		return []*weir.Record{withData(in.Events[0], output)}, nil
+		return []*weir.Record{WithData(in.Events[0], output)}, nil
 	}
 	if err := json.Unmarshal(output, &items); err != nil {
 		return nil, weir.E("", weir.Invalid, "is not JSON: %w", err)
@@ -64,8 +64,9 @@ func Replace(in *Input, output []byte) ([]*weir.Record, error) {
 	return ReplaceEach(in.Events, output)
 }
 
-// withData returns the event with other data, which is JSON.
-func withData(rec *weir.Record, data []byte) *weir.Record {
+// WithData returns the event with other data, which is JSON: it is the same
+// event, and only its data and what is said of it are new.
+func WithData(rec *weir.Record, data []byte) *weir.Record {
 	e := *rec.Event
 	e.Data, e.Blob, e.Schema = data, nil, ""
 	if !e.IsJSON() {

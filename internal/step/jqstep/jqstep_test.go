@@ -34,11 +34,11 @@ func TestEachEventsDataBecomesTheAnswer(t *testing.T) {
 		`{n, s: $event.subject, k: $group.key.k, r: ($run.id[0:4])}`: {
 			`{"k":"v","n":1,"r":"run_","s":"s1"}`, `{"k":"v","n":2,"r":"run_","s":"s2"}`,
 		},
-		`select(.n > 1)`:             {`{"n":2,"name":"thing 2"}`},
-		`empty`:                      nil,
-		`.name`:                      {`"thing 1"`, `"thing 2"`},
-		`$event | [.id, .hops]`:      {`["e1",3]`, `["e2",3]`},
-		`$event.time | fromdate > 0`: {`true`, `true`},
+		`select(.n > 1)`:                     {`{"n":2,"name":"thing 2"}`},
+		`empty`:                              nil,
+		`.name`:                              {`"thing 1"`, `"thing 2"`},
+		`$event | [.id, .hops]`:              {`["e1",3]`, `["e2",3]`},
+		`$event.time[0:19] + "Z" | fromdate`: {`1`, `1`},
 	} {
 		in := steptest.Input(t)
 
@@ -103,8 +103,8 @@ func TestWhatFailsOnOneEventIsAFinalFailureThatNamesIt(t *testing.T) {
 func TestAProgramThatIsNoneIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, program := range []string{"", ".a |", "now", "nothing"} {
-		if _, err := NewCompiler().Compile(&weir.JQStep{Program: program}); (err == nil) != (program == "") {
-			t.Errorf("%q: %v", program, err)
+		if _, err := NewCompiler().Compile(&weir.JQStep{Program: program}); err == nil {
+			t.Errorf("%q compiles", program)
 		}
 	}
 }

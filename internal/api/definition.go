@@ -127,18 +127,19 @@ func (a *API) applyOnce(ctx context.Context, set *project.Set, in *applyInput, e
 	if now := strconv.FormatUint(revision, 10); expect != "" && expect != now {
 		return nil, weir.E("", weir.Conflict, "the project stands at revision %s, not %s", now, expect).WithField("If-Match")
 	}
-	warnings, err := set.Validate(inForce)
+	diff := set.Diff(inForce, project.Keep)
+	warnings, err := set.Validate(diff)
 	if err != nil {
 		return nil, allProblems(err)
 	}
-	diff := project.Diff(inForce, set.Definitions())
-	out := &ordered[client.Applied]{Status: http.StatusOK, Body: applied(inForce, diff, warnings)}
+	out := &ordered[client.Applied]{Status: http.StatusOK, Body: applied(diff, warnings)}
 	out.Body.Revision = revision
-	if in.DryRun || diff.Empty() {
+	if in.DryRun || len(diff.Changes) == 0 {
 		return out, nil
 	}
 	out.Body.Revision++
-	order := &weir.Apply{Revision: revision + 1, By: c.Name, Put: diff.Put, Delete: diff.Delete}
+	order := &weir.Apply{Revision: revision + 1, By: c.Name}
+	order.Put, order.Delete = diff.Order()
 	seq, err := a.Orders.Apply(ctx, c.project, order)
 	out.Seq = &seq
 	if out.Status, err = orderStatus(seq, err); err != nil {
@@ -148,25 +149,17 @@ func (a *API) applyOnce(ctx context.Context, set *project.Set, in *applyInput, e
 }
 
 // applied tells what an apply changes.
-func applied(inForce []weir.Definition, diff project.Difference, warnings project.Problems) client.Applied {
-	type key struct {
-		kind weir.DefinitionKind
-		name string
-	}
-	there := map[key]bool{}
-	for _, d := range inForce {
-		there[key{d.Kind, d.Name}] = true
-	}
+func applied(diff *project.Difference, warnings project.Problems) client.Applied {
 	out := client.Applied{Changes: []client.Change{}, Warnings: []string{}}
-	for _, d := range diff.Put {
-		action := "create"
-		if there[key{d.Kind, d.Name}] {
-			action = "update"
+	for _, c := range diff.Changes {
+		action := "update"
+		switch {
+		case c.Before == nil:
+			action = "create"
+		case c.Body == nil:
+			action = "delete"
 		}
-		out.Changes = append(out.Changes, client.Change{Action: action, Kind: d.Kind, Name: d.Name})
-	}
-	for _, d := range diff.Delete {
-		out.Changes = append(out.Changes, client.Change{Action: "delete", Kind: d.Kind, Name: d.Name})
+		out.Changes = append(out.Changes, client.Change{Action: action, Kind: c.Kind, Name: c.Name})
 	}
 	for _, w := range warnings {
 		out.Warnings = append(out.Warnings, w.String())

@@ -1,6 +1,7 @@
 package project
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"unicode/utf8"
@@ -46,6 +47,24 @@ func (r *reader) template(n *yaml.Node, scope expr.Scope) *expr.Template {
 		return nil
 	}
 	return t
+}
+
+// templates reads a value as JSON and compiles the strings inside of it.
+func (r *reader) templates(n *yaml.Node) json.RawMessage {
+	var compile func(n *yaml.Node)
+	compile = func(n *yaml.Node) {
+		for _, item := range n.Items {
+			compile(item)
+		}
+		for _, f := range n.Fields {
+			compile(f.Value)
+		}
+		if n.IsText() {
+			r.template(n, expr.ScopeStep)
+		}
+	}
+	compile(n)
+	return r.JSON(n)
 }
 
 // wrongCode reports what does not compile, at its place in the file.

@@ -22,8 +22,7 @@ const (
 var (
 	pipelineKeys = yaml.Keys{
 		Of:      "a pipeline",
-		Known:   []string{"steps", "retry", "timeout", "concurrency"},
-		Later:   []string{"rate", "on_failure"},
+		Known:   []string{"steps", "retry", "timeout", "concurrency", "rate", "on_failure"},
 		Example: "{steps: [{log: {message: hello}}]}",
 	}
 	retryKeys = yaml.Keys{
@@ -33,8 +32,7 @@ var (
 	}
 	concurrencyKeys = yaml.Keys{
 		Of:      "concurrency",
-		Known:   []string{"limit", "per"},
-		Later:   []string{"ordered", "when_full"},
+		Known:   []string{"limit", "per", "ordered", "when_full"},
 		Example: "{limit: 20, per: group.key.user}",
 	}
 )
@@ -53,6 +51,10 @@ func (r *reader) pipeline(text string, n *yaml.Node) {
 			p.Timeout = r.Duration(value, maxWait)
 		case "concurrency":
 			p.Concurrency = r.concurrency(value)
+		case "rate":
+			p.Rate = r.Rate(value)
+		case "on_failure":
+			p.OnFailure = r.onFailure(text, value)
 		}
 	}
 	if n.Kind == yaml.Mapping && !steps {
@@ -123,18 +125,49 @@ func (r *reader) retryOn(n *yaml.Node) []string {
 
 func (r *reader) concurrency(n *yaml.Node) *weir.Concurrency {
 	var c weir.Concurrency
+	var limit *yaml.Node
 	for key, value := range r.Entries(n, concurrencyKeys) {
 		switch key.Text {
 		case "limit":
-			c.Limit = r.Whole(value, 1, maxConcurrency)
+			limit, c.Limit = value, r.Whole(value, 1, maxConcurrency)
 		case "per":
 			c.Per = r.expression(value, expr.ScopeKey, "group.key.user")
+		case "ordered":
+			c.Ordered = r.Flag(value)
+		case "when_full":
+			if c.WhenFull = r.Choice(value, []string{"queue", "skip"}, nil); c.WhenFull == "queue" {
+				c.WhenFull = ""
+			}
 		}
 	}
-	if n.Kind == yaml.Mapping && c.Limit == 0 {
+	switch {
+	case c.Ordered && c.Limit > 1:
+		r.Fail(limit, "leave limit out, or use 1", "ordered runs of a key act one after another, so %d at once cannot be", c.Limit)
+	case c.Ordered:
+		c.Limit = 1
+	case n.Kind == yaml.Mapping && limit == nil:
 		r.Fail(n, "such as limit: 20", "concurrency has no limit")
 	}
 	return &c
+}
+
+// onFailure reads the name of the pipeline that runs when a run of another died.
+func (r *reader) onFailure(of string, n *yaml.Node) string {
+	text := r.pipelineName(n, "alert", "name a pipeline")
+	if text != "" {
+		r.set.failures = append(r.set.failures, failureRef{place{r, n}, of, text})
+	}
+	return text
+}
+
+// pipelineName reads the name of a pipeline.
+func (r *reader) pipelineName(n *yaml.Node, example, hint string) string {
+	text := r.Words(n, example)
+	if text != "" && !validName(text) {
+		r.Fail(n, hint, "%q is no name of a pipeline", yaml.Clip(text))
+		return ""
+	}
+	return text
 }
 
 // steps reads the steps of a pipeline.

@@ -24,10 +24,13 @@ const (
 	MaxDefinitions = 50_000  // of all files together
 )
 
-// File is a project file. Name is what problems call it.
+// File is a project file.
 type File struct {
-	Name string
-	Text []byte
+	Name   string // what problems call it
+	Text   []byte
+	From   string            // what its definitions are said to come from
+	Root   string            // the directory that what it names may not leave, as in Name; "": none
+	Beside map[string][]byte // the files that it may name, by names such as Name
 }
 
 // Set is what files define, with what is needed to validate it.
@@ -36,7 +39,9 @@ type Set struct {
 	problems yaml.Problems
 	warnings yaml.Problems
 	runs     []runRef
+	failures []failureRef
 	places   map[name]place
+	froms    map[string]bool // of all files
 }
 
 // Problems are all that is wrong in project files, or among warnings, what is
@@ -46,7 +51,8 @@ type Problems = yaml.Problems
 // reader reads one file into a Set.
 type reader struct {
 	*yaml.Reader
-	set *Set
+	set  *Set
+	from File
 }
 
 // name identifies a definition within a project.
@@ -69,13 +75,21 @@ type runRef struct {
 	many     bool // the batch may have several events
 }
 
+// failureRef is a place that names a pipeline to run when another's run died.
+type failureRef struct {
+	place
+	of       string // that pipeline
+	pipeline string
+}
+
 // Parse reads files into a Set. The error is Problems: all that is wrong in
 // them but what Validate finds. The Set is never nil, so that Validate can
 // complete the problems; it is fit for nothing else where there is an error.
 func Parse(files ...File) (*Set, error) {
-	s := &Set{places: map[name]place{}}
+	s := &Set{places: map[name]place{}, froms: map[string]bool{}}
 	for _, f := range files {
-		r := &reader{Reader: &yaml.Reader{Name: f.Name, Text: string(f.Text)}, set: s}
+		s.froms[f.From] = true
+		r := &reader{Reader: &yaml.Reader{Name: f.Name, Text: string(f.Text)}, set: s, from: f}
 		r.file()
 		s.problems = append(s.problems, r.Problems...)
 		s.warnings = append(s.warnings, r.Warnings...)
@@ -102,8 +116,12 @@ func (r *reader) file() {
 	if root == nil || root.IsNull() {
 		return
 	}
-	for _, section := range r.Entries(root, projectKeys) {
-		r.section(section)
+	for key, value := range r.Entries(root, projectKeys) {
+		if key.Text == Strict {
+			r.strict(key, value)
+		} else {
+			r.section(value)
+		}
 	}
 }
 
@@ -118,8 +136,8 @@ func invalidUTF8(s string) int {
 
 var projectKeys = yaml.Keys{
 	Of:      "a project file",
-	Known:   []string{"sources", "triggers", "pipelines", "destinations"},
-	Later:   []string{"events", "strict", "functions", "schedules", "workflows"},
+	Known:   []string{"sources", "triggers", "pipelines", "destinations", "events", "strict"},
+	Later:   []string{"functions", "schedules", "workflows"},
 	Example: "triggers: {…}",
 }
 
@@ -143,6 +161,9 @@ func (r *reader) section(n *yaml.Node) {
 			r.pipeline(text, f.Value)
 		case weir.KindDestination:
 			r.destination(text, f.Value)
+		case weir.KindEventType:
+			r.declared(text, f.Value)
+		case weir.KindSetting: // no section
 		}
 	}
 }
@@ -150,13 +171,7 @@ func (r *reader) section(n *yaml.Node) {
 // defined checks the name of a definition, remembers where it is given, and
 // returns it, "" where it cannot be used.
 func (r *reader) defined(kind weir.DefinitionKind, key *yaml.Node) string {
-	text := key.Text
-	if kind == weir.KindDestination {
-		text = r.origin(key)
-	} else if !validName(text) {
-		r.Fail(key, "use a-z, 0-9, _ and -, beginning with a letter, 63 at most", "%q is no name for a %s", yaml.Clip(text), kind)
-		return ""
-	}
+	text := r.named(kind, key)
 	id := name{kind, text}
 	if before, taken := r.set.places[id]; taken && text != "" {
 		r.Fail(key, "", "the %s %q is given twice: first in %s:%d", kind, text, before.reader.Name, before.node.Line)
@@ -172,6 +187,36 @@ func (r *reader) defined(kind weir.DefinitionKind, key *yaml.Node) string {
 	return text
 }
 
+// named reads the name of a definition, "" where it cannot be used.
+func (r *reader) named(kind weir.DefinitionKind, key *yaml.Node) string {
+	switch kind {
+	case weir.KindDestination:
+		return r.origin(key)
+	case weir.KindEventType:
+		if strings.ContainsAny(key.Text, "*?[") {
+			r.Fail(key, "declare each type", "%q is a glob, and what is declared is one type", yaml.Clip(key.Text))
+			return ""
+		}
+		r.eventType(key, key.Text)
+		return key.Text
+	case weir.KindTrigger, weir.KindPipeline, weir.KindSource, weir.KindSetting:
+	}
+	if !validName(key.Text) {
+		r.Fail(key, "use a-z, 0-9, _ and -, beginning with a letter, 63 at most", "%q is no name for a %s", yaml.Clip(key.Text), kind)
+		return ""
+	}
+	return key.Text
+}
+
+// strict reads whether events of types that are not declared are refused.
+func (r *reader) strict(key, n *yaml.Node) {
+	if r.defined(weir.KindSetting, key) == "" {
+		return
+	}
+	on := r.Flag(n)
+	r.set.Strict = &on
+}
+
 // validName reports whether s is [a-z][a-z0-9_-]{0,62}.
 func validName(s string) bool {
 	for i := range len(s) {
@@ -183,10 +228,25 @@ func validName(s string) bool {
 	return s != "" && len(s) <= 63
 }
 
+// Definitions returns what the files define, as Parts.Definitions does, and from
+// where.
+func (s *Set) Definitions() []weir.Definition {
+	out := s.Parts.Definitions()
+	for i := range out {
+		id := nameOf(out[i])
+		if trigger, _, inline := strings.Cut(id.text, "."); inline && id.kind == weir.KindPipeline {
+			id = name{weir.KindTrigger, trigger}
+		}
+		out[i].From = s.places[id].reader.from.From
+	}
+	return out
+}
+
 // sort puts the definitions in order of their names, which are all different.
 func (p *Parts) sort() {
 	slices.SortFunc(p.Sources, func(a, b weir.Source) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(p.Triggers, func(a, b weir.Trigger) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(p.Pipelines, func(a, b weir.Pipeline) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(p.Destinations, func(a, b weir.Destination) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(p.EventTypes, func(a, b weir.EventType) int { return cmp.Compare(a.Name, b.Name) })
 }

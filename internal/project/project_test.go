@@ -19,8 +19,10 @@ import (
 //	parse             the input is weir.yaml: its definitions, or what is wrong
 //	file name=a.yaml  the input is one of several files for the next check
 //	check             the same for these files
-//	force             the input is in force from here on; none: nothing is
+//	force             the input is in force from here on; none: nothing is; also: beside what is
 //	diff              the input against what is in force: what an apply changes
+//
+// force and diff take from=PATH, and diff prune.
 //
 // Test with -rewrite to write what is found.
 func TestProjectFilesMeanWhatTestdataSays(t *testing.T) {
@@ -30,6 +32,7 @@ func TestProjectFilesMeanWhatTestdataSays(t *testing.T) {
 		var inForce []weir.Definition
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			input := File{Name: "weir.yaml", Text: []byte(d.Input)}
+			d.MaybeScanArgs(t, "from", &input.From)
 			switch d.Cmd {
 			case "parse":
 				return show(inForce, input)
@@ -41,18 +44,17 @@ func TestProjectFilesMeanWhatTestdataSays(t *testing.T) {
 				defer func() { files = nil }()
 				return show(inForce, files...)
 			case "force":
-				set, err := Parse(input)
-				if err != nil {
-					d.Fatalf(t, "%v", err)
+				if !d.HasArg("also") {
+					inForce = nil
 				}
-				inForce = set.Definitions()
+				inForce = append(inForce, parsed(t, input).Definitions()...)
 				return ""
 			case "diff":
-				set, err := Parse(input)
-				if err != nil {
-					d.Fatalf(t, "%v", err)
+				missing := Keep
+				if d.HasArg("prune") {
+					missing = Prune
 				}
-				return Diff(inForce, set.Definitions()).String()
+				return showDiff(parsed(t, input), inForce, missing)
 			}
 			d.Fatalf(t, "no such command")
 			return ""
@@ -60,10 +62,32 @@ func TestProjectFilesMeanWhatTestdataSays(t *testing.T) {
 	})
 }
 
+func parsed(t *testing.T, files ...File) *Set {
+	t.Helper()
+	set, err := Parse(files...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// showDiff returns what an apply changes, what it misses, or why it cannot be.
+func showDiff(set *Set, inForce []weir.Definition, missing Missing) string {
+	d := set.Diff(inForce, missing)
+	if _, err := set.Validate(d); err != nil {
+		return err.Error()
+	}
+	out := d.String()
+	for _, m := range d.Missing {
+		out += fmt.Sprintf("missing: %s %s\n", m.Kind, m.Name)
+	}
+	return out + fmt.Sprintf("unchanged: %d\n", d.Unchanged)
+}
+
 // show returns what files mean, or what is wrong in them.
 func show(inForce []weir.Definition, files ...File) string {
 	set, _ := Parse(files...)
-	warnings, err := set.Validate(inForce)
+	warnings, err := set.Validate(set.Diff(inForce, Keep))
 	if problems, ok := err.(yaml.Problems); ok { //nolint:errorlint // Validate returns it unwrapped
 		return problems.Show()
 	}
@@ -95,7 +119,7 @@ func TestExampleParsesWithoutWarnings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	warnings, err := set.Validate(nil)
+	warnings, err := set.Validate(set.Diff(nil, Keep))
 
 	if err != nil || len(warnings) > 0 {
 		t.Errorf("Validate: %v, warnings:\n%s", err, warnings.Show())
@@ -242,7 +266,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		definitions := set.Definitions()
-		if d := Diff(definitions, definitions); !d.Empty() {
+		if d := set.Diff(definitions, Keep); len(d.Changes) > 0 {
 			t.Errorf("what is in force differs from itself:\n%s", d)
 		}
 		decoded, err := Decode(definitions...)
@@ -257,6 +281,6 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("an accepted trigger does not compile: %v", err)
 			}
 		}
-		_, _ = set.Validate(nil)
+		_, _ = set.Validate(set.Diff(nil, Keep))
 	})
 }

@@ -1,12 +1,11 @@
 package project
 
 import (
-	"net/url"
+	"errors"
 	"strings"
 
 	"weir"
 	"weir/internal/expr"
-	"weir/internal/pipeline"
 	"weir/internal/project/yaml"
 )
 
@@ -18,17 +17,24 @@ var (
 		Example: `{webhook: {verify: github, secret: "${secret.github}", type: push}}`,
 	}
 	webhookKeys = yaml.Keys{
-		Of:      "a webhook",
-		Known:   []string{"verify", "secret", "type", "id"},
+		Of: "a webhook",
+		Known: []string{
+			"verify", "secret", "type", "id", "subject", "tolerance", "verify_token", "signature", "token",
+		},
 		Later:   []string{"function", "respond", "timeout"},
 		Example: `{verify: github, secret: "${secret.github}", type: push}`,
 	}
-	destinationKeys = yaml.Keys{
-		Of:      "a destination",
-		Known:   []string{"limit"},
-		Later:   []string{"rate", "timeout", "headers"},
-		Example: "{limit: 10}",
+	signatureKeys = yaml.Keys{
+		Of:      "a signature",
+		Known:   []string{"header", "algorithm", "encoding", "prefix", "timestamp", "signed"},
+		Example: "{header: X-Signature}",
 	}
+	tokenKeys = yaml.Keys{
+		Of:      "a token",
+		Known:   []string{"header", "query"},
+		Example: "{header: X-Token}, or {query: token}",
+	}
+	verifies = []string{"github", "standard", "stripe", "slack", "hmac", "token", "basic"}
 )
 
 func (r *reader) source(text string, n *yaml.Node) {
@@ -44,32 +50,92 @@ func (r *reader) source(text string, n *yaml.Node) {
 
 func (r *reader) webhook(n *yaml.Node) *weir.Webhook {
 	var w weir.Webhook
+	before := len(r.Problems)
 	for key, value := range r.Entries(n, webhookKeys) {
 		switch key.Text {
 		case "verify":
-			w.Verify = r.Choice(value, []string{"github"}, []string{"token", "stripe", "slack", "standard", "hmac"})
+			w.Verify = r.Choice(value, verifies, nil)
 		case "secret":
-			w.Secrets = []string{r.secret(value)}
-		case "type":
-			if w.Type = r.Words(value, "github.${header['x-github-event']}"); w.Type != "" {
-				r.kept(value)
-				r.eventType(value)
+			for _, item := range yaml.OneOrMore(value) {
+				w.Secrets = append(w.Secrets, r.secret(item, expr.ScopeSource, "${secret.github}"))
 			}
-		case "id":
-			if w.ID = r.Words(value, "${header['x-github-delivery']}"); w.ID != "" {
-				r.kept(value)
-			}
+		case "tolerance":
+			w.Tolerance = r.Duration(value, maxWait)
+		case "verify_token":
+			w.VerifyToken = r.secret(value, expr.ScopeSource, "${secret.verify}")
+		case "signature":
+			w.Signature = r.signature(value)
+		case "token":
+			w.Token = r.hookToken(value)
+		default:
+			r.attribute(&w, key.Text, value)
 		}
 	}
-	if n.Has("verify") && w.Verify == "" {
-		return &w // what else it needs is not known
-	}
+	good := len(r.Problems) == before // else what is missing may follow from it
 	for _, key := range []string{"verify", "secret", "type"} {
-		if n.Kind == yaml.Mapping && !n.Has(key) {
+		if good && n.Kind == yaml.Mapping && !n.Has(key) {
 			r.Fail(n, "such as "+webhookKeys.Example, "the webhook has no %s", key)
 		}
 	}
+	if e, wrong := errors.AsType[*weir.Error](w.Validate()); wrong && len(r.Problems) == before {
+		r.Fail(n.At(strings.Split(e.Field, ".")...), "", "%s %s", e.Field, e.Message)
+	}
 	return &w
+}
+
+// attribute reads a template that an attribute of the event is made by.
+func (r *reader) attribute(w *weir.Webhook, key string, n *yaml.Node) {
+	to := map[string]*string{"type": &w.Type, "id": &w.ID, "subject": &w.Subject}[key]
+	if *to = r.Words(n, "${header['x-github-event']}"); *to == "" {
+		return
+	}
+	r.kept(n)
+	if key == "type" {
+		r.eventType(n, n.Text)
+	}
+}
+
+func (r *reader) signature(n *yaml.Node) *weir.Signature {
+	var s weir.Signature
+	for key, value := range r.Entries(n, signatureKeys) {
+		switch key.Text {
+		case "header":
+			s.Header = r.header(value)
+		case "algorithm":
+			s.Algorithm = r.Choice(value, []string{"sha1", "sha256", "sha512"}, nil)
+		case "encoding":
+			s.Encoding = r.Choice(value, []string{"hex", "base64"}, nil)
+		case "prefix":
+			s.Prefix = r.Words(value, "sha256=")
+		case "timestamp":
+			s.Timestamp = r.header(value)
+		case "signed":
+			s.Signed = r.Words(value, "{timestamp}.{body}")
+		}
+	}
+	return &s
+}
+
+func (r *reader) hookToken(n *yaml.Node) *weir.HookToken {
+	var t weir.HookToken
+	for key, value := range r.Entries(n, tokenKeys) {
+		switch key.Text {
+		case "header":
+			t.Header = r.header(value)
+		case "query":
+			t.Query = r.Words(value, "token")
+		}
+	}
+	return &t
+}
+
+// header reads the name of a header.
+func (r *reader) header(n *yaml.Node) string {
+	text := r.Words(n, "X-Signature")
+	if text != "" && !headerName.MatchString(text) {
+		r.Fail(n, "", "%q is no name of a header", yaml.Clip(text))
+	}
+	return text
 }
 
 // kept checks a template whose text stands in the event, and so in the journal
@@ -80,72 +146,26 @@ func (r *reader) kept(n *yaml.Node) {
 	}
 }
 
-// secret reads what a signature is checked with, which may not stand in the
+// secret reads what a signature is made or checked with, which may not stand in the
 // file: definitions are kept in the journal and shown to people.
-func (r *reader) secret(n *yaml.Node) string {
-	text := r.Words(n, "${secret.github}")
+func (r *reader) secret(n *yaml.Node, scope expr.Scope, example string) string {
+	text := r.Words(n, example)
 	if text == "" {
 		return ""
 	}
-	if t := r.template(n, expr.ScopeSource); t != nil && len(t.Secrets()) == 0 {
+	if t := r.template(n, scope); t != nil && len(t.Secrets()) == 0 {
 		r.Fail(n, "store it with weir secret set, and write ${secret.NAME}", "a secret may not stand in a project file")
 	}
 	return text
 }
 
 // eventType checks the type of an event where it is not a template.
-func (r *reader) eventType(n *yaml.Node) {
-	if strings.Contains(n.Text, "${") {
+func (r *reader) eventType(n *yaml.Node, text string) {
+	if strings.Contains(text, "${") {
 		return
 	}
-	e := weir.Event{ID: "x", Source: "/x", Type: n.Text}
+	e := weir.Event{ID: "x", Source: "/x", Type: text}
 	if err := e.Validate(); err != nil {
 		r.Fail(n, "", "%v", err)
-	}
-}
-
-func (r *reader) destination(text string, n *yaml.Node) {
-	d := weir.Destination{Name: text}
-	for _, value := range r.Entries(n, destinationKeys) {
-		d.Limit = r.Whole(value, 1, maxConcurrency)
-	}
-	r.set.Destinations = append(r.set.Destinations, d)
-}
-
-// origin reads the name of a destination, and returns the origin as pipelines
-// write it.
-func (r *reader) origin(key *yaml.Node) string {
-	u, err := url.Parse(key.Text)
-	if err != nil || pipeline.OriginOf(u) == "" || u.User != nil || strings.Trim(u.Path, "/")+u.RawQuery+u.Fragment != "" {
-		r.Fail(key, "such as https://billing.example or http://10.0.0.7:8080", "%q is no origin", yaml.Clip(key.Text))
-		return ""
-	}
-	return pipeline.OriginOf(u)
-}
-
-// url checks what is literal in the URL of an http step: all up to the path
-// where no ${…} stands in it.
-func (r *reader) url(n *yaml.Node) {
-	const hint = "such as https://hooks.example/weir"
-	head, _, found := strings.Cut(n.Text, "${")
-	if found && (!strings.Contains(head, "://") || pipeline.LiteralOrigin(n.Text) == "") {
-		scheme, _, whole := strings.Cut(head, "://")
-		if whole && scheme != "http" && scheme != "https" {
-			r.Fail(n, hint, "the URL begins with neither http:// nor https://")
-		}
-		return
-	}
-	u, err := url.Parse(head)
-	switch {
-	case err != nil:
-		r.Fail(n, hint, "%q is no URL", yaml.Clip(n.Text))
-	case u.Scheme != "http" && u.Scheme != "https":
-		r.Fail(n, hint, "the URL begins with neither http:// nor https://")
-	case u.Host == "" || pipeline.OriginOf(u) == "":
-		r.Fail(n, hint, "the URL names no host")
-	case u.User != nil:
-		r.Fail(n, "put it into a header, with ${secret.NAME}", "a password may not stand in a URL")
-	case u.Fragment != "":
-		r.Fail(n, "", "the part after # is never sent")
 	}
 }

@@ -2,28 +2,24 @@ package project
 
 import (
 	"regexp"
-	"slices"
-	"strings"
 
 	"weir"
 	"weir/internal/expr"
+	"weir/internal/jq"
 	"weir/internal/project/yaml"
 )
 
 var (
 	stepKeys = yaml.Keys{
-		Of:    "a step",
-		Known: []string{"filter", "http", "emit", "log"},
-		Later: []string{
-			"transform", "jq", "function", "container", "exec", "wait", "usage", "notabene", "atompub",
-		},
+		Of:      "a step",
+		Known:   []string{"filter", "transform", "jq", "http", "emit", "log"},
+		Later:   []string{"function", "container", "exec", "wait", "usage", "notabene", "atompub"},
 		Example: "{log: {message: hello}}",
 	}
-	httpKeys = yaml.Keys{
-		Of:      "an http step",
-		Known:   []string{"method", "url", "headers", "timeout"},
-		Later:   []string{"each", "body", "mode", "sign", "success", "response"},
-		Example: "{url: https://hooks.example/weir}",
+	transformKeys = yaml.Keys{
+		Of:      "a transform step",
+		Known:   []string{"set", "remove"},
+		Example: "{set: {total: data.price * data.count}, remove: [trace]}",
 	}
 	emitKeys = yaml.Keys{
 		Of:      "an emit step",
@@ -32,10 +28,9 @@ var (
 	}
 	logKeys = yaml.Keys{
 		Of:      "a log step",
-		Known:   []string{"message", "level"},
+		Known:   []string{"message", "level", "each"},
 		Example: "{message: hello}",
 	}
-	methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 )
 
 func (r *reader) step(n *yaml.Node) weir.Step {
@@ -52,6 +47,10 @@ func (r *reader) step(n *yaml.Node) weir.Step {
 		switch key.Text {
 		case "filter":
 			s.Filter = &weir.FilterStep{Where: r.condition(value, expr.ScopeBatch, `event.type != "order.test"`)}
+		case "transform":
+			s.Transform = r.transform(value)
+		case "jq":
+			s.JQ = r.jq(value)
 		case "http":
 			s.HTTP = r.http(value)
 		case "emit":
@@ -77,54 +76,61 @@ func (r *reader) misindented(n *yaml.Node) bool {
 	return true
 }
 
-func (r *reader) http(n *yaml.Node) *weir.HTTPStep {
-	var h weir.HTTPStep
-	for key, value := range r.Entries(n, httpKeys) {
+// fieldPath is a path of fields in data: "region", "meta.region".
+var fieldPath = regexp.MustCompile(`^[^.\s]+(\.[^.\s]+)*$`)
+
+func (r *reader) transform(n *yaml.Node) *weir.TransformStep {
+	var t weir.TransformStep
+	for key, value := range r.Entries(n, transformKeys) {
 		switch key.Text {
-		case "method":
-			h.Method = r.Choice(value, methods, nil)
-		case "url":
-			if h.URL = r.Words(value, "https://hooks.example/weir"); h.URL != "" {
-				r.template(value, expr.ScopeStep)
-				r.url(value)
+		case "set":
+			t.Set = r.assignments(value)
+		case "remove":
+			for _, item := range yaml.OneOrMore(value) {
+				if text := r.Words(item, "trace"); text != "" && r.isFieldPath(item) {
+					t.Remove = append(t.Remove, text)
+				}
 			}
-		case "headers":
-			h.Headers = r.headers(value)
-		case "timeout":
-			h.Timeout = r.Duration(value, maxWait)
 		}
 	}
-	if n.Kind == yaml.Mapping && !n.Has("url") {
-		r.Fail(n, "such as url: https://hooks.example/weir", "the http step has no url")
+	if n.Kind == yaml.Mapping && !n.Has("set") && !n.Has("remove") {
+		r.Fail(n, "such as "+transformKeys.Example, "the transform step changes nothing")
 	}
-	return &h
+	return &t
 }
 
-var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
-
-func (r *reader) headers(n *yaml.Node) []weir.NamedText {
-	if !r.IsMapping(n, "headers", "{x-team: usage}") {
+// assignments reads which fields a transform step sets.
+func (r *reader) assignments(n *yaml.Node) []weir.NamedText {
+	if !r.IsMapping(n, "set", "{total: data.price * data.count}") {
 		return nil
 	}
 	var out []weir.NamedText
-	seen := map[string]string{}
 	for _, f := range n.Fields {
-		lower := strings.ToLower(f.Key.Text)
-		switch {
-		case !headerName.MatchString(f.Key.Text):
-			r.Fail(f.Key, "", "%q is no name of a header", yaml.Clip(f.Key.Text))
-		case seen[lower] != "":
-			r.Fail(f.Key, "", "the header %s is given twice: also as %s", f.Key.Text, seen[lower])
-		case slices.Contains([]string{"host", "content-length", "transfer-encoding", "connection"}, lower):
-			r.Fail(f.Key, "", "the header %s follows from the request", f.Key.Text)
-		}
-		seen[lower] = f.Key.Text
-		if text := r.Words(f.Value, "usage"); text != "" {
-			r.template(f.Value, expr.ScopeStep)
-			out = append(out, weir.NamedText{Name: f.Key.Text, Text: text})
+		if r.isFieldPath(f.Key) {
+			code := r.expression(f.Value, expr.ScopeBatch, "data.price * data.count")
+			out = append(out, weir.NamedText{Name: f.Key.Text, Text: code})
 		}
 	}
 	return out
+}
+
+func (r *reader) isFieldPath(n *yaml.Node) bool {
+	good := fieldPath.MatchString(n.Text)
+	if !good {
+		r.Fail(n, "such as region or meta.region", "%q is no path of fields", yaml.Clip(n.Text))
+	}
+	return good
+}
+
+func (r *reader) jq(n *yaml.Node) *weir.JQStep {
+	program := r.Code(n, "{id: .order_id, total: (.items | length)}")
+	if program == "" {
+		return &weir.JQStep{}
+	}
+	if _, err := jq.Compile(program); err != nil {
+		r.Fail(n, "", "%v", err)
+	}
+	return &weir.JQStep{Program: program}
 }
 
 func (r *reader) emit(n *yaml.Node) *weir.EmitStep {
@@ -134,7 +140,7 @@ func (r *reader) emit(n *yaml.Node) *weir.EmitStep {
 		case "type":
 			if e.Type = r.Words(value, "order.late"); e.Type != "" {
 				r.template(value, expr.ScopeStep)
-				r.eventType(value)
+				r.eventType(value, value.Text)
 			}
 		case "source":
 			if e.Source = r.Words(value, "/orders"); e.Source != "" {
@@ -145,8 +151,7 @@ func (r *reader) emit(n *yaml.Node) *weir.EmitStep {
 				r.template(value, expr.ScopeStep)
 			}
 		case "data":
-			e.Data = r.JSON(value)
-			r.dataTemplates(value)
+			e.Data = r.templates(value)
 		case "each":
 			e.Each = r.Flag(value)
 		}
@@ -155,19 +160,6 @@ func (r *reader) emit(n *yaml.Node) *weir.EmitStep {
 		r.Fail(n, "such as type: order.late", "the emit step has no type")
 	}
 	return &e
-}
-
-// dataTemplates compiles the strings inside of the data of an emit step.
-func (r *reader) dataTemplates(n *yaml.Node) {
-	for _, item := range n.Items {
-		r.dataTemplates(item)
-	}
-	for _, f := range n.Fields {
-		r.dataTemplates(f.Value)
-	}
-	if n.IsText() {
-		r.template(n, expr.ScopeStep)
-	}
 }
 
 func (r *reader) log(n *yaml.Node) *weir.LogStep {
@@ -180,6 +172,8 @@ func (r *reader) log(n *yaml.Node) *weir.LogStep {
 			}
 		case "level":
 			l.Level = r.Choice(value, []string{"debug", "info", "warn", "error"}, nil)
+		case "each":
+			l.Each = r.Flag(value)
 		}
 	}
 	if n.Kind == yaml.Mapping && !n.Has("message") {

@@ -280,14 +280,9 @@ func (t *triggerReader) pipelineOf(key string, many bool) string {
 		t.set.runs = append(t.set.runs, runRef{place{t.reader, n}, t.trigger.Name, text, many})
 		return text
 	}
-	text := t.Words(n, "notify, or [{log: {message: hello}}]")
-	if text == "" {
-		return ""
+	text := t.pipelineName(n, "notify, or [{log: {message: hello}}]", "name a pipeline, or write its steps as a list")
+	if text != "" {
+		t.set.runs = append(t.set.runs, runRef{place{t.reader, n}, t.trigger.Name, text, many})
 	}
-	if !validName(text) {
-		t.Fail(n, "name a pipeline, or write its steps as a list", "%q is no name of a pipeline", yaml.Clip(text))
-		return ""
-	}
-	t.set.runs = append(t.set.runs, runRef{place{t.reader, n}, t.trigger.Name, text, many})
 	return text
 }

@@ -12,12 +12,13 @@ import (
 	"weir/internal/project/yaml"
 )
 
-// Validate checks what one file alone does not show: that the pipelines that
-// triggers name are in the files or in force. The error is Problems, those of
-// Parse among them; it is another only where what is in force cannot be read.
-// The warnings are what is allowed and probably not meant.
-func (s *Set) Validate(inForce []weir.Definition) (warnings yaml.Problems, err error) {
-	old, err := Decode(inForce...)
+// Validate checks what one file alone does not show, against what stays in force
+// beside the files: that the pipelines that triggers and pipelines name are there.
+// The error is Problems, those of Parse among them; it is another only where what
+// is in force cannot be read. The warnings are what is allowed and probably not
+// meant.
+func (s *Set) Validate(d *Difference) (warnings Problems, err error) {
+	old, err := Decode(d.rest...)
 	if err != nil {
 		return nil, err
 	}
@@ -27,42 +28,89 @@ func (s *Set) Validate(inForce []weir.Definition) (warnings yaml.Problems, err e
 			pipelines[parts.Pipelines[i].Name] = &parts.Pipelines[i]
 		}
 	}
-	problems := slices.Concat(s.problems, s.missing(pipelines))
-	warnings = slices.Concat(s.warnings, s.severalEvents(pipelines), s.severalInForce(old.Triggers))
+	problems := slices.Concat(s.problems, s.missing(pipelines), s.circles(pipelines), d.orphans(&old, pipelines))
+	warnings = slices.Concat(s.warnings, s.severalEvents(pipelines), s.severalInForce(old.Triggers, pipelines))
 	return warnings.Sorted(), problems.Sorted().Err()
 }
 
 // missing returns a problem for each pipeline that is named and not there.
-func (s *Set) missing(pipelines map[string]*weir.Pipeline) yaml.Problems {
-	var out yaml.Problems
+func (s *Set) missing(pipelines map[string]*weir.Pipeline) Problems {
+	var out Problems
 	var names []string
 	for text := range maps.Keys(pipelines) {
 		if !strings.Contains(text, ".") {
 			names = append(names, text)
 		}
 	}
-	for _, run := range s.runs {
-		if _, written := s.places[name{weir.KindPipeline, run.pipeline}]; written || pipelines[run.pipeline] != nil {
-			continue
+	look := func(at place, text string) {
+		if _, written := s.places[name{weir.KindPipeline, text}]; !written && pipelines[text] == nil {
+			hint := yaml.Meant(text, names, "define it under pipelines")
+			out = append(out, at.reader.Problem(at.node, hint, fmt.Sprintf("there is no pipeline %q", text)))
 		}
-		hint := yaml.Meant(run.pipeline, names, "define it under pipelines")
-		out = append(out, run.reader.Problem(run.node, hint, fmt.Sprintf("there is no pipeline %q", run.pipeline)))
+	}
+	for _, run := range s.runs {
+		look(run.place, run.pipeline)
+	}
+	for _, f := range s.failures {
+		look(f.place, f.pipeline)
+	}
+	return out
+}
+
+// circles returns a problem for each on_failure that leads back to its pipeline.
+func (s *Set) circles(pipelines map[string]*weir.Pipeline) Problems {
+	var out Problems
+	for _, f := range s.failures {
+		way := []string{f.of}
+		for p := pipelines[f.pipeline]; p != nil && len(way) <= len(pipelines); p = pipelines[p.OnFailure] {
+			way = append(way, p.Name)
+			if p.Name == f.of {
+				text := "on_failure leads back to its own pipeline: " + strings.Join(way, ", ")
+				out = append(out, f.reader.Problem(f.node, "", text))
+				break
+			}
+		}
+	}
+	return out
+}
+
+// orphans returns a problem for each definition that stays in force and names a
+// pipeline that goes.
+func (d *Difference) orphans(stay *Parts, pipelines map[string]*weir.Pipeline) Problems {
+	goes := map[string]bool{}
+	for _, c := range d.Changes {
+		if c.Kind == weir.KindPipeline && c.Body == nil && pipelines[c.Name] == nil {
+			goes[c.Name] = true
+		}
+	}
+	var out Problems
+	need := func(kind weir.DefinitionKind, of, pipeline string) {
+		if goes[pipeline] {
+			text := fmt.Sprintf("the pipeline %q would go, and the %s %q, which stays, runs it", pipeline, kind, of)
+			out = append(out, yaml.Problem{File: "--prune", Message: text})
+		}
+	}
+	for _, t := range stay.Triggers {
+		need(weir.KindTrigger, t.Name, t.Run)
+		need(weir.KindTrigger, t.Name, t.OnExpire)
+	}
+	for _, p := range stay.Pipelines {
+		need(weir.KindPipeline, p.Name, p.OnFailure)
 	}
 	return out
 }
 
 // severalEvents warns of the files' triggers that run a pipeline which means
 // the batch's only event on batches of several.
-func (s *Set) severalEvents(pipelines map[string]*weir.Pipeline) yaml.Problems {
-	var out yaml.Problems
+func (s *Set) severalEvents(pipelines map[string]*weir.Pipeline) Problems {
+	var out Problems
 	for _, run := range s.runs {
-		p := pipelines[run.pipeline]
-		if p == nil || !run.many {
+		if !run.many {
 			continue
 		}
-		if field := onlyEvent(p); field != "" {
+		if of, field := onlyEvent(pipelines, run.pipeline); field != "" {
 			text := fmt.Sprintf("the pipeline %q means the batch's only event in %s, and the groups of %q may have several",
-				p.Name, field, run.trigger)
+				of, field, run.trigger)
 			out = append(out, run.reader.Problem(run.node, eachHint, text))
 		}
 	}
@@ -73,20 +121,16 @@ const eachHint = "give the step each: true, or use events"
 
 // severalInForce warns of the files' pipelines that a trigger in force, which
 // the files do not replace, runs on batches of several events.
-func (s *Set) severalInForce(triggers []weir.Trigger) yaml.Problems {
-	var out yaml.Problems
+func (s *Set) severalInForce(triggers []weir.Trigger, pipelines map[string]*weir.Pipeline) Problems {
+	var out Problems
 	for i := range triggers {
 		t := &triggers[i]
-		if _, replaced := s.places[name{weir.KindTrigger, t.Name}]; replaced || !t.Grouped() {
+		if !t.Grouped() {
 			continue
 		}
-		for j := range s.Pipelines {
-			p := &s.Pipelines[j]
-			if p.Name != t.Run && p.Name != t.OnExpire {
-				continue
-			}
-			at, field := s.places[name{weir.KindPipeline, p.Name}], onlyEvent(p)
-			if at.node != nil && field != "" {
+		for _, run := range []string{t.Run, t.OnExpire} {
+			of, field := onlyEvent(pipelines, run)
+			if at := s.places[name{weir.KindPipeline, of}]; field != "" && at.node != nil {
 				text := fmt.Sprintf("%s means the batch's only event, and the groups of %q, which runs it, may have several", field, t.Name)
 				out = append(out, at.reader.Problem(at.node, eachHint, text))
 			}
@@ -95,9 +139,23 @@ func (s *Set) severalInForce(triggers []weir.Trigger) yaml.Problems {
 	return out
 }
 
-// onlyEvent returns the first field of a pipeline that names event or data
-// where that means the batch's only event; "" for none.
-func onlyEvent(p *weir.Pipeline) string {
+// onlyEvent returns the first field of a pipeline, or of one that runs when it
+// failed, that names event or data where that means the batch's only event.
+func onlyEvent(pipelines map[string]*weir.Pipeline, run string) (of, field string) {
+	for range len(pipelines) { // at most: on_failure may go in a circle, which circles tells
+		p := pipelines[run]
+		if p == nil {
+			break
+		}
+		if field := onlyEventOf(p); field != "" {
+			return p.Name, field
+		}
+		run = p.OnFailure
+	}
+	return "", ""
+}
+
+func onlyEventOf(p *weir.Pipeline) string {
 	if c := p.Concurrency; c != nil {
 		if per, err := expr.Compile(c.Per, expr.ScopeKey); err == nil && namesEvent(per) {
 			return "concurrency.per"
@@ -113,12 +171,14 @@ func onlyEvent(p *weir.Pipeline) string {
 
 func onlyEventOfStep(s *weir.Step) string {
 	switch {
-	case s.HTTP != nil:
-		texts := []weir.NamedText{{Name: "http.url", Text: s.HTTP.URL}}
+	case s.HTTP != nil && !s.HTTP.Each && s.HTTP.Mode == "binary":
+		return "http.mode (binary is of one event)"
+	case s.HTTP != nil && !s.HTTP.Each:
+		texts := []weir.NamedText{{Name: "http.url", Text: s.HTTP.URL}, {Name: "http.response", Text: s.HTTP.EmitType}}
 		for _, h := range s.HTTP.Headers {
 			texts = append(texts, weir.NamedText{Name: "http.headers." + h.Name, Text: h.Text})
 		}
-		return firstOnlyEvent(texts)
+		return firstOnlyEvent(append(texts, textsOf("http.body", s.HTTP.Body)...))
 	case s.Emit != nil && !s.Emit.Each && s.Emit.Data == nil:
 		return "emit (it has no data of its own)"
 	case s.Emit != nil && !s.Emit.Each:
@@ -127,18 +187,24 @@ func onlyEventOfStep(s *weir.Step) string {
 			{Name: "emit.source", Text: s.Emit.Source},
 			{Name: "emit.subject", Text: s.Emit.Subject},
 		}
-		var data any
-		if err := json.Unmarshal(s.Emit.Data, &data); err != nil {
-			return ""
-		}
-		for _, text := range textsIn(data, nil) {
-			texts = append(texts, weir.NamedText{Name: "emit.data", Text: text})
-		}
-		return firstOnlyEvent(texts)
-	case s.Log != nil:
+		return firstOnlyEvent(append(texts, textsOf("emit.data", s.Emit.Data)...))
+	case s.Log != nil && !s.Log.Each:
 		return firstOnlyEvent([]weir.NamedText{{Name: "log.message", Text: s.Log.Message}})
 	}
 	return ""
+}
+
+// textsOf returns the strings inside of JSON, under one name.
+func textsOf(name string, raw json.RawMessage) []weir.NamedText {
+	var v any
+	if raw == nil || json.Unmarshal(raw, &v) != nil {
+		return nil
+	}
+	var out []weir.NamedText
+	for _, text := range textsIn(v, nil) {
+		out = append(out, weir.NamedText{Name: name, Text: text})
+	}
+	return out
 }
 
 // textsIn appends the strings inside of a JSON value.

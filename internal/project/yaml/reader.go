@@ -188,10 +188,17 @@ func (r *Reader) Factor(n *Node, low, high float64) float64 {
 
 // Flag reads a boolean.
 func (r *Reader) Flag(n *Node) bool {
-	if !n.isBool() {
+	switch word := strings.ToLower(n.Text); {
+	case n.isBool():
+		return n.isTrue()
+	case n.Kind == Scalar && oneOf(word, "yes", "on", "y"):
+		r.Fail(n, "use true", "%s is text: YAML 1.2 has true and false", n.Text)
+	case n.Kind == Scalar && oneOf(word, "no", "off", "n"):
+		r.Fail(n, "use false", "%s is text: YAML 1.2 has true and false", n.Text)
+	default:
 		r.Wrong(n, "true or false", "")
 	}
-	return n.isTrue()
+	return false
 }
 
 // Duration reads a duration of at least a millisecond.
@@ -216,6 +223,24 @@ func (r *Reader) Duration(n *Node, high time.Duration) weir.Duration {
 	return 0
 }
 
+// Rate reads a rate such as 50/s.
+func (r *Reader) Rate(n *Node) weir.Rate {
+	const example = "50/s, 100/m or 10/h"
+	switch {
+	case n.isNumber():
+		r.Fail(n, "such as "+n.Text+"/s", "%s has no unit of time", Clip(n.Text))
+	case !n.IsText():
+		r.Wrong(n, "a rate", example)
+	default:
+		rate, err := weir.ParseRate(n.Text)
+		if err != nil {
+			r.Fail(n, "such as "+example, "%q is not a rate from 1 to 1000000", Clip(n.Text))
+		}
+		return rate
+	}
+	return weir.Rate{}
+}
+
 // Choice reads one of several words; those of later are refused by name.
 func (r *Reader) Choice(n *Node, known, later []string) string {
 	all := strings.Join(known, ", ")
@@ -234,3 +259,22 @@ func (r *Reader) Choice(n *Node, known, later []string) string {
 
 // lastKey returns the last key of a path.
 func lastKey(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
+
+// At returns what stands below n at keys of mappings and places in lists, as far
+// as they are there.
+func (n *Node) At(keys ...string) *Node {
+	at := n
+	for _, key := range keys {
+		i := slices.IndexFunc(at.Fields, func(f field) bool { return f.Key.Text == key })
+		place, err := strconv.Atoi(key)
+		switch {
+		case i >= 0:
+			at = at.Fields[i].Value
+		case err == nil && place >= 0 && place < len(at.Items):
+			at = at.Items[place]
+		default:
+			return at
+		}
+	}
+	return at
+}

@@ -112,6 +112,24 @@ func (p *Program) Value(v *Vars) (any, error) {
 	return native(out)
 }
 
+// AppendJSON evaluates the expression and appends the value as JSON. What it
+// takes whole from data stays as it is written there. Errors are those of Bool.
+func (p *Program) AppendJSON(b []byte, v *Vars) ([]byte, error) {
+	out, err := p.eval(v)
+	if err != nil {
+		return b, err
+	}
+	switch out := out.(type) {
+	case *array:
+		return append(b, out.raw...), nil
+	case *mapping:
+		if o, ok := out.fields.(*object); ok {
+			return append(b, o.raw...), nil
+		}
+	}
+	return appendJSON(b, out)
+}
+
 // AppendKey evaluates the expression and appends the value as canonical JSON, in
 // which 1, 1.0 and "1" differ. Values that are no null, bool, number or text
 // are an *EvalError, other errors are those of Bool.

@@ -11,7 +11,9 @@ import (
 	"weir/internal/step/emit"
 	"weir/internal/step/filter"
 	"weir/internal/step/httpcall"
+	"weir/internal/step/jqstep"
 	"weir/internal/step/logline"
+	"weir/internal/step/transform"
 )
 
 // Step is a compiled step of any kind. It may be run by many goroutines at
@@ -53,13 +55,14 @@ const maxPrograms = 512
 // that what is in use is not compiled again.
 type programs struct {
 	caller *httpcall.Caller
+	jq     *jqstep.Compiler
 
 	mu         sync.Mutex // guards all below
 	young, old map[version]*program
 }
 
 func newPrograms(caller *httpcall.Caller) *programs {
-	return &programs{caller: caller, young: make(map[version]*program)}
+	return &programs{caller: caller, jq: jqstep.NewCompiler(), young: make(map[version]*program)}
 }
 
 // of returns the program of the lease's pipeline.
@@ -90,6 +93,10 @@ func (p *programs) compile(def *weir.Pipeline) *program {
 		switch {
 		case s.Filter != nil:
 			c.Step, err = filter.Compile(s.Filter)
+		case s.Transform != nil:
+			c.Step, err = transform.Compile(s.Transform)
+		case s.JQ != nil:
+			c.Step, err = p.jq.Compile(s.JQ)
 		case s.HTTP != nil:
 			c.each, c.replaces = s.HTTP.Each, s.HTTP.Response == httpcall.Replace
 			c.Step, err = p.caller.Compile(s.HTTP)
@@ -109,8 +116,9 @@ func (p *programs) compile(def *weir.Pipeline) *program {
 	return prog
 }
 
-// isQuick reports whether a run can be tried without waiting for the outside:
-// no step left that does, and its batch at hand where a step needs it.
+// isQuick reports whether a run can be tried without waiting: no step left that
+// waits for the outside or may think for long, and its batch at hand where a
+// step needs it.
 func isQuick(lease *weir.Lease) bool {
 	if lease.Pipe == nil {
 		return true
@@ -121,7 +129,7 @@ func isQuick(lease *weir.Lease) bool {
 		if pipeline.IsDone(lease.Run.Done, i) {
 			continue
 		}
-		if s.Filter == nil && s.Emit == nil && s.Log == nil {
+		if s.HTTP != nil || s.JQ != nil {
 			return false
 		}
 		left++

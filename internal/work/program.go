@@ -129,7 +129,7 @@ func isQuick(lease *weir.Lease) bool {
 		if pipeline.IsDone(lease.Run.Done, i) {
 			continue
 		}
-		if s.HTTP != nil || s.JQ != nil {
+		if s.Filter == nil && s.Transform == nil && s.Emit == nil && s.Log == nil {
 			return false
 		}
 		left++

@@ -67,6 +67,12 @@ func (e *Event) TimeOr(at Time) Time {
 	return e.Time
 }
 
+// LacksData reports whether the data is JSON that stands in a blob and was not
+// read from there. Of a blob that is a file nobody reads it.
+func (e *Event) LacksData() bool {
+	return e.Blob != nil && e.Data == nil && !e.Blob.File && e.IsJSON()
+}
+
 // IsJSON reports whether Data is JSON.
 func (e *Event) IsJSON() bool { return IsJSONType(e.ContentType) }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"weir"
@@ -29,6 +30,12 @@ type State interface {
 	Flush(ctx context.Context, layer *fold.Layer) error
 }
 
+// Blobs gives out data that is not in the journal. NotFound and Internal errors
+// say that it is lost; others may pass.
+type Blobs interface {
+	Read(ctx context.Context, b weir.Blob) ([]byte, error)
+}
+
 // Workers try runs. Take never blocks: it gets at most Free leases.
 type Workers interface {
 	Take(leases []weir.Lease)
@@ -36,10 +43,12 @@ type Workers interface {
 	Cancel(run weir.RunID)
 }
 
-// Options says what a dispatcher works on. All but the numbers are required.
+// Options says what a dispatcher works on. All but Blobs and the numbers are
+// required.
 type Options struct {
 	Journal Journal
 	State   State
+	Blobs   Blobs // nil: there are none
 	Logger  *slog.Logger
 	Node    string
 	Shard   weir.Shard
@@ -65,6 +74,7 @@ const (
 type Dispatcher struct {
 	Options
 	inbox   inbox
+	lost    atomic.Int64 // events whose data was lost
 	workers Workers
 	fold    *fold.Fold
 	lanes   *lane.Set
@@ -189,6 +199,21 @@ func (d *Dispatcher) foldSome(ctx context.Context) (int, error) {
 }
 
 func (d *Dispatcher) foldAll(ctx context.Context, records []*weir.Record) error {
+	for len(records) > 0 {
+		part, copies, err := d.whole(ctx, records)
+		if err != nil {
+			return err
+		}
+		if err := d.foldPart(ctx, part); err != nil {
+			return err
+		}
+		forget(copies)
+		records = records[len(part):]
+	}
+	return nil
+}
+
+func (d *Dispatcher) foldPart(ctx context.Context, records []*weir.Record) error {
 	for len(records) > 0 {
 		n, needs := d.fold.Plan(records)
 		if err := d.load(ctx, needs); err != nil {

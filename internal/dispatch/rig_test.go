@@ -33,6 +33,7 @@ type rig struct {
 	events  int
 	rev     uint64
 	refuse  *refusal // what the dispatcher's appends meet
+	blobs   dispatch.Blobs
 }
 
 // refusal is a journal that answers some appends with an error.
@@ -81,7 +82,7 @@ func (r *rig) start(free int) {
 	r.t.Helper()
 	r.workers = &workers{free: free}
 	r.d = dispatch.New(dispatch.Options{
-		Journal: r.refuse, State: r.state, Logger: slog.New(slog.NewTextHandler(r.t.Output(), nil)), Node: "n1",
+		Journal: r.refuse, State: r.state, Blobs: r.blobs, Logger: slog.New(slog.NewTextHandler(r.t.Output(), nil)), Node: "n1",
 	})
 	ctx, cancel := context.WithCancel(r.t.Context())
 	ended := make(chan error, 1)

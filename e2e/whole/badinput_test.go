@@ -73,7 +73,7 @@ func TestWhatIsTurnedAwayIsListedAndNotKept(t *testing.T) {
 		},
 		"body over the limit": {
 			path: "/v1/events", contentType: plain, body: `"` + strings.Repeat("x", 9<<20) + `"`,
-			status: 413, code: weir.TooLarge, detail: "8388608", index: -1,
+			status: 413, code: weir.TooLarge, field: "body", detail: "8388608", index: -1,
 		},
 		"data over the limit": {
 			path: "/v1/events?type=t", contentType: plain, body: `"` + strings.Repeat("x", 1<<20) + `"`,

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -103,7 +104,7 @@ func TestWhatTheClientWritesIsWhatTheDoorAndTheClientRead(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		e := events().Draw(t, "event")
 
-		decoded, err := ingest.DefaultLimits().Decode(ingest.Body{ContentType: client.EventType, Bytes: client.AppendEvent(nil, e)})
+		decoded, err := ingest.DefaultLimits().Decode(ingest.Body{Header: http.Header{"Content-Type": {client.EventType}}, Bytes: client.AppendEvent(nil, e)})
 		if err != nil {
 			t.Fatal(err)
 		}

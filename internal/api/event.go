@@ -42,28 +42,56 @@ func (a *API) publish(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = c.Need(auth.Publisher)
 	}
+	var form ingest.Form
+	if err == nil {
+		form, err = ingest.FormOf(r.Header)
+	}
 	if err != nil {
-		a.Door.Refuse(entry, nil, err)
-		a.fail(w, r, err)
+		a.refuse(w, r, entry, err)
 		return
 	}
-	if r.Header.Get("Ce-Specversion") != "" {
-		err := weir.E("", weir.Invalid, "CloudEvents in binary mode are not taken: use the structured mode").WithField("ce-specversion")
-		a.Door.Refuse(entry, nil, err)
-		a.fail(w, r, err)
-		return
+	source := "/api/" + c.Name
+	switch form {
+	case ingest.InLines:
+		a.publishLines(w, r, entry, source)
+	case ingest.InFiles:
+		a.publishFiles(w, r, entry, source)
+	case ingest.Whole:
+		a.publishWhole(w, r, entry, source)
 	}
+}
+
+// refuse lists what is turned away, and says so.
+func (a *API) refuse(w http.ResponseWriter, r *http.Request, entry ingest.Entry, err error) {
+	a.Door.Refuse(entry, nil, err)
+	a.fail(w, r, err)
+}
+
+func (a *API) publishWhole(w http.ResponseWriter, r *http.Request, entry ingest.Entry, source string) {
 	body, done, err := a.Door.Read(w, r)
 	defer done()
 	if err != nil {
-		a.Door.Refuse(entry, nil, err)
-		a.fail(w, r, err)
+		a.refuse(w, r, entry, err)
 		return
 	}
 	accepted, err := a.Door.Take(r.Context(), entry, ingest.Body{
-		ContentType: r.Header.Get("Content-Type"), Bytes: body, Query: r.URL.Query(), Key: r.Header.Get("Idempotency-Key"),
-		Source: "/api/" + c.Name,
+		Header: r.Header, Bytes: body, Query: r.URL.Query(), Key: r.Header.Get("Idempotency-Key"), Source: source,
 	})
+	a.answerAccepted(w, r, accepted, err)
+}
+
+func (a *API) publishFiles(w http.ResponseWriter, r *http.Request, entry ingest.Entry, source string) {
+	stream, err := a.Door.Stream(w, r)
+	if err != nil {
+		a.refuse(w, r, entry, err)
+		return
+	}
+	accepted, err := a.Door.TakeFiles(r.Context(), entry, ingest.Files{
+		In: stream, ContentType: r.Header.Get("Content-Type"), Key: r.Header.Get("Idempotency-Key"), Source: source,
+	})
+	if err != nil {
+		stream.Drain()
+	}
 	a.answerAccepted(w, r, accepted, err)
 }
 

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"reflect"
 
@@ -29,7 +30,6 @@ func (a *API) Document() ([]byte, error) {
 func (a *API) describePlain() {
 	doc := a.huma.OpenAPI()
 	schemas := doc.Components.Schemas
-	one := schemas.Schema(reflect.TypeFor[client.Event](), true, "Event")
 	problem := &huma.Response{Description: "Error", Content: map[string]*huma.MediaType{
 		client.ProblemType: {Schema: schemas.Schema(reflect.TypeFor[client.Problem](), true, "Problem")},
 	}}
@@ -39,19 +39,7 @@ func (a *API) describePlain() {
 	taken := map[string]*huma.Response{"202": receipts, "default": problem}
 	nothing := map[string]*huma.Response{"204": {Description: "Yes"}, "default": problem}
 
-	doc.AddOperation(&huma.Operation{
-		OperationID: "publish-events", Method: http.MethodPost, Path: "/v1/events", Summary: "Publish events, all of them or none",
-		Description: "Needs the role publisher. Plain JSON is the data of one event, whose attributes are the query's; any " +
-			"further parameter is an extension. Without an id, the header Idempotency-Key is it.",
-		Security:   []map[string][]string{{"token": {}}},
-		Parameters: plainParameters(),
-		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
-			client.EventType:   {Schema: one},
-			client.BatchType:   {Schema: &huma.Schema{Type: huma.TypeArray, Items: one}},
-			"application/json": {Schema: &huma.Schema{}},
-		}},
-		Responses: taken,
-	})
+	doc.AddOperation(publishOperation(schemas, taken))
 	for path, id := range map[string]string{"/hooks/{source}": "deliver-default-hook", "/hooks/{project}/{source}": "deliver-hook"} {
 		doc.AddOperation(&huma.Operation{
 			OperationID: id, Method: http.MethodPost, Path: path, Summary: "Deliver a webhook, whose signature stands for a token",
@@ -67,6 +55,48 @@ func (a *API) describePlain() {
 		Responses: nothing,
 	})
 }
+
+func publishOperation(schemas huma.Registry, taken map[string]*huma.Response) *huma.Operation {
+	one := schemas.Schema(reflect.TypeFor[client.Event](), true, "Event")
+	responses := maps.Clone(taken)
+	responses["200"] = &huma.Response{Description: "Lines are being taken: a chunk each, and a total at the end", Content: map[string]*huma.MediaType{
+		client.LinesType: {Schema: &huma.Schema{OneOf: []*huma.Schema{
+			schemas.Schema(reflect.TypeFor[client.Chunk](), true, "Chunk"), schemas.Schema(reflect.TypeFor[client.Total](), true, "Total"),
+		}}},
+	}}
+	return &huma.Operation{
+		OperationID: "publish-events", Method: http.MethodPost, Path: "/v1/events", Summary: "Publish events, all of them or none",
+		Description: publishing,
+		Security:    []map[string][]string{{"token": {}}},
+		Parameters:  plainParameters(),
+		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+			client.EventType:   {Schema: one},
+			client.BatchType:   {Schema: &huma.Schema{Type: huma.TypeArray, Items: one}},
+			"application/json": {Schema: &huma.Schema{}},
+			client.LinesType:   {Schema: &huma.Schema{Type: huma.TypeString}},
+			"multipart/form-data": {Schema: &huma.Schema{
+				Type: huma.TypeObject, AdditionalProperties: &huma.Schema{Type: huma.TypeString}, Properties: map[string]*huma.Schema{
+					"type": {Type: huma.TypeString, Description: "Of the events; topic is another name of it."},
+					"file": {Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
+				},
+			}},
+			"*/*": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
+		}},
+		Responses: responses,
+	}
+}
+
+const publishing = `Needs the role publisher. The body is one of:
+
+- CloudEvents in structured or batched mode, or, with the header ce-specversion, one in binary mode, of any content type.
+- Plain JSON: the data of one event, whose attributes are the query's; any further parameter is an extension. Without an id, ` +
+	`the header Idempotency-Key is it.
+- Lines (also application/ndjson and application/jsonl), each a CloudEvent in JSON or, with a type in the query, plain JSON. They are ` +
+	`taken in chunks, each whole or not at all, and answered with 200 and a line for each. A line without an id gets ` +
+	`"{Idempotency-Key}.{line}". The parameter line is the number of the first line.
+- A form with files: an event for each, whose attributes are the form's fields, with the id "{Idempotency-Key}.{number}".
+
+All but forms may be compressed: Content-Encoding: gzip.`
 
 func plainParameters() []*huma.Param {
 	params := []*huma.Param{{Name: "Idempotency-Key", In: "header", Schema: &huma.Schema{Type: huma.TypeString}}}

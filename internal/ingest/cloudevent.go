@@ -84,7 +84,7 @@ func (d *decoder) batch() error {
 	}
 	for n := 0; ; n++ {
 		if n == d.limits.Events {
-			return weir.E("", weir.TooLarge, "more than %d events in a batch", d.limits.Events)
+			return weir.E("", weir.TooLarge, "more than %d events in a batch", d.limits.Events).WithField("events")
 		}
 		if err := d.event(); err != nil {
 			return withIndex(err, n)

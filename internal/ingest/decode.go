@@ -1,8 +1,10 @@
 package ingest
 
 import (
+	"cmp"
 	"errors"
 	"mime"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -11,22 +13,70 @@ import (
 	"weir"
 )
 
-// Limits bound what one request may bring.
+// Limits bound what one request may bring. A zero stands for what DefaultLimits
+// says.
 type Limits struct {
 	Data   int   // bytes of one event's data
-	Body   int64 // bytes of a body
+	Inline int   // bytes of data that stand in the journal; what is longer is kept as a blob
+	Body   int64 // bytes of a body, of a line, and of the lines that are taken together
 	Events int   // of a batch
+	Lines  int   // of an upload that are taken together
+	File   int64 // bytes of an uploaded file
+	Files  int   // of one form
+	Fields int64 // bytes of the other fields of a form, with their names
 }
 
 // DefaultLimits returns the limits that hold where nothing else is set.
 func DefaultLimits() Limits {
-	return Limits{Data: 1 << 20, Body: 8 << 20, Events: 1000}
+	return Limits{
+		Data: 1 << 20, Inline: 256 << 10, Body: 8 << 20, Events: 1000, Lines: 1000, File: 100 << 20, Files: 100, Fields: 64 << 10,
+	}
+}
+
+func (l Limits) orDefault() Limits {
+	d := DefaultLimits()
+	return Limits{
+		Data: cmp.Or(l.Data, d.Data), Inline: cmp.Or(l.Inline, d.Inline), Body: cmp.Or(l.Body, d.Body),
+		Events: cmp.Or(l.Events, d.Events), Lines: cmp.Or(l.Lines, d.Lines), File: cmp.Or(l.File, d.File),
+		Files: cmp.Or(l.Files, d.Files), Fields: cmp.Or(l.Fields, d.Fields),
+	}
+}
+
+// Form is how a request brings its events.
+type Form uint8
+
+// The forms.
+const (
+	Whole   Form = iota + 1 // a body that is read before it is decoded: an event or a batch
+	InLines                 // one event a line, for Door.TakeLines
+	InFiles                 // one event a file, for Door.TakeFiles
+)
+
+// FormOf returns the form that a request's headers tell, of which those that
+// matter here may not be there twice.
+func FormOf(h http.Header) (Form, error) {
+	for _, name := range []string{"Content-Type", "Content-Encoding", "Idempotency-Key"} {
+		if len(h[name]) > 1 {
+			return 0, weir.E("", weir.Invalid, "given twice").WithField(strings.ToLower(name))
+		}
+	}
+	header := h.Get("Content-Type")
+	if isStructured(header) || isBinary(h) || header == jsonType {
+		return Whole, nil
+	}
+	switch kind, _, _ := mime.ParseMediaType(header); kind {
+	case "application/x-ndjson", "application/ndjson", "application/jsonl":
+		return InLines, nil
+	case "multipart/form-data":
+		return InFiles, nil
+	}
+	return Whole, nil
 }
 
 // Body is what a request brought. Bytes belongs to the events decoded from it.
 type Body struct {
-	ContentType string
-	Bytes       []byte
+	Header http.Header // Content-Type, and the attributes of an event in binary mode
+	Bytes  []byte
 
 	// For plain JSON, where the body is the data of one event:
 	Query  url.Values // its attributes
@@ -45,21 +95,23 @@ func (l Limits) Decode(b Body) (Decoded, error) {
 	if int64(len(b.Bytes)) > l.Body {
 		return Decoded{}, l.tooLarge()
 	}
-	kind, err := mediaType(b.ContentType)
+	d := decoder{scanner: scanner{b: b.Bytes}, limits: l}
+	contentType := b.Header.Get("Content-Type")
+	if isBinary(b.Header) && !isStructured(contentType) {
+		err := d.headers(b.Header, contentType)
+		return Decoded{Events: d.events}, err
+	}
+	kind, err := mediaType(contentType)
 	if err != nil {
 		return Decoded{}, err
 	}
-	switch kind {
-	case eventType, batchType, jsonType:
-	default:
-		e := weir.E("", weir.Invalid, "content type %q is not taken: use %s, %s or %s", kind, eventType, batchType, jsonType)
-		e.Err = ErrContentType
-		return Decoded{}, e
+	if kind != eventType && kind != batchType && kind != jsonType {
+		return Decoded{}, notTaken("content type %q is not taken: use %s, %s, %s, application/x-ndjson or multipart/form-data, "+
+			"or the header ce-specversion", kind, eventType, batchType, jsonType)
 	}
 	if err := checkUTF8(b.Bytes); err != nil {
 		return Decoded{}, err
 	}
-	d := decoder{scanner: scanner{b: b.Bytes}, limits: l}
 	switch kind {
 	case batchType:
 		err = d.batch()
@@ -72,6 +124,12 @@ func (l Limits) Decode(b Body) (Decoded, error) {
 		err = d.plain(b)
 	}
 	return Decoded{Events: d.events}, err
+}
+
+func notTaken(format string, args ...any) error {
+	e := weir.E("", weir.Invalid, format, args...)
+	e.Err = ErrContentType
+	return e
 }
 
 // Decoded are the events of one body. In a batch, errors name their place.
@@ -88,7 +146,7 @@ const (
 )
 
 func (l Limits) tooLarge() *weir.Error {
-	return weir.E("", weir.TooLarge, "the body is longer than %d bytes", l.Body)
+	return weir.E("", weir.TooLarge, "longer than %d bytes, which are the most", l.Body).WithField("body")
 }
 
 func (l Limits) dataTooLarge(n int) *weir.Error {
@@ -104,14 +162,10 @@ func mediaType(header string) (string, error) {
 	}
 	kind, params, err := mime.ParseMediaType(header)
 	if err != nil {
-		e := weir.E("", weir.Invalid, "content type %q is no media type", header)
-		e.Err = ErrContentType
-		return "", e
+		return "", notTaken("content type %q is no media type", header)
 	}
 	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
-		e := weir.E("", weir.Invalid, "charset %q is not taken: JSON is UTF-8", charset)
-		e.Err = ErrContentType
-		return "", e
+		return "", notTaken("charset %q is not taken: JSON is UTF-8", charset)
 	}
 	return kind, nil
 }
@@ -121,12 +175,17 @@ func mediaType(header string) (string, error) {
 func (d *decoder) plain(b Body) error {
 	e := d.next()
 	e.ID, e.Source, e.ContentType = b.Key, b.Source, jsonType
-	if err := plainAttributes(e, b.Query); err != nil {
+	if err := setValues(e, b.Query); err != nil {
 		return err
 	}
 	if e.ID == "" {
 		e.ID = NewID(time.Now())
 	}
+	return d.plainData(e)
+}
+
+// plainData reads data that has nothing around it.
+func (d *decoder) plainData(e *weir.Event) error {
 	d.space()
 	from := d.i
 	if err := d.value(MaxDepth); err != nil {
@@ -136,16 +195,19 @@ func (d *decoder) plain(b Body) error {
 	return d.end()
 }
 
-func plainAttributes(e *weir.Event, query url.Values) error {
-	for name, values := range query {
-		if len(values) > 1 {
+// setValues sets the attributes that a query or a form tells.
+func setValues(e *weir.Event, values url.Values) error {
+	for name, all := range values {
+		if len(all) > 1 {
 			return weir.E("", weir.Invalid, "given twice").WithField(name)
 		}
-		value := values[0]
-		if value == "" {
+		if all[0] == "" {
 			return weir.E("", weir.Invalid, "may not be empty").WithField(name)
 		}
-		if err := setPlain(e, name, value); err != nil {
+		if name == "specversion" || name == "datacontenttype" || name == "hops" {
+			return weir.E("", weir.Invalid, "is not taken here: use %s", eventType).WithField(name)
+		}
+		if err := setText(e, name, all[0]); err != nil {
 			return err
 		}
 	}
@@ -153,7 +215,8 @@ func plainAttributes(e *weir.Event, query url.Values) error {
 	return nil
 }
 
-func setPlain(e *weir.Event, name, value string) error {
+// setText sets an attribute whose value is text.
+func setText(e *weir.Event, name, value string) error {
 	switch name {
 	case "id":
 		e.ID = value
@@ -169,8 +232,6 @@ func setPlain(e *weir.Event, name, value string) error {
 		e.Execution = value
 	case "time":
 		return setTime(e, value)
-	case "specversion", "datacontenttype", "hops":
-		return weir.E("", weir.Invalid, "is not taken with plain JSON: use %s", eventType).WithField(name)
 	default:
 		e.Extensions = append(e.Extensions, weir.Extension{Name: name, Value: value})
 	}

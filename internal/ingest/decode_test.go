@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -16,13 +17,16 @@ import (
 	"weir"
 )
 
+// kind is the header of a body.
+func kind(contentType string) http.Header { return http.Header{"Content-Type": {contentType}} }
+
 func TestAStructuredEventIsReadAttributeByAttribute(t *testing.T) {
 	t.Parallel()
 	body := `{"specversion":"1.0","id":"a-1","source":"/shop","type":"order.placed","subject":"o\u00e9\ud83d\ude00",
 		"time":"2026-01-31T09:30:00.5+01:00","datacontenttype":"application/json","dataschema":"https://x.example/s",
 		"execution":"e1","hops":2,"zflag":true,"anum":-7,"traceparent":"00-ab","gone":null, "data" : {"n": 1.50, "s":"\ud800"} }`
 
-	got, err := DefaultLimits().Decode(Body{ContentType: "application/cloudevents+json; charset=UTF-8", Bytes: []byte(body)})
+	got, err := DefaultLimits().Decode(Body{Header: kind("application/cloudevents+json; charset=UTF-8"), Bytes: []byte(body)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +50,7 @@ func TestDataIsAPartOfTheBody(t *testing.T) {
 	t.Parallel()
 	body := []byte(`{"specversion":"1.0","data":{"a":1},"id":"1"}`)
 
-	got, err := DefaultLimits().Decode(Body{ContentType: eventType, Bytes: body})
+	got, err := DefaultLimits().Decode(Body{Header: kind(eventType), Bytes: body})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +74,7 @@ func TestDataFollowsItsContentType(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := DefaultLimits().Decode(Body{ContentType: eventType, Bytes: []byte(`{"specversion":"1.0",` + c.members + `}`)})
+			got, err := DefaultLimits().Decode(Body{Header: kind(eventType), Bytes: []byte(`{"specversion":"1.0",` + c.members + `}`)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,7 +90,7 @@ func TestPlainJSONTakesItsAttributesFromTheQuery(t *testing.T) {
 	query := url.Values{"type": {"a.b"}, "time": {"2026-01-01T00:00:00Z"}, "subject": {"s"}, "tag": {"x"}}
 
 	got, err := DefaultLimits().Decode(Body{
-		ContentType: jsonType, Bytes: []byte(" {\"a\": 1}\n"), Query: query, Key: "key-1", Source: "/api/ci",
+		Header: kind(jsonType), Bytes: []byte(" {\"a\": 1}\n"), Query: query, Key: "key-1", Source: "/api/ci",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +108,7 @@ func TestPlainJSONTakesItsAttributesFromTheQuery(t *testing.T) {
 func TestAnIDIsMadeWherePlainJSONHasNone(t *testing.T) {
 	t.Parallel()
 
-	got, err := DefaultLimits().Decode(Body{ContentType: jsonType, Bytes: []byte("1"), Query: url.Values{"type": {"t"}}})
+	got, err := DefaultLimits().Decode(Body{Header: kind(jsonType), Bytes: []byte("1"), Query: url.Values{"type": {"t"}}})
 
 	if err != nil || len(got.Events[0].ID) != 32 {
 		t.Errorf("id %q, error %v", got.Events[0].ID, err)
@@ -117,7 +121,7 @@ var refusedBodies = []struct {
 	code                           weir.Code
 	field, text                    string
 }{
-	{"unknown type", "text/csv", "a", "", weir.Invalid, "", `content type "text/csv" is not taken: use application/cloudevents+json, application/cloudevents-batch+json or application/json`},
+	{"unknown type", "text/csv", "a", "", weir.Invalid, "", `content type "text/csv" is not taken: use application/cloudevents+json, application/cloudevents-batch+json, application/json, application/x-ndjson or multipart/form-data, or the header ce-specversion`},
 	{"no type", "", "a", "", weir.Invalid, "", `content type "" is no media type`},
 	{"charset", jsonType + "; charset=latin1", "1", "", weir.Invalid, "", `charset "latin1" is not taken: JSON is UTF-8`},
 	{"empty", eventType, "", "", weir.Invalid, "", "not JSON: it ends at byte 0, where an event, which is an object, was expected"},
@@ -144,8 +148,8 @@ var refusedBodies = []struct {
 	{"base64 no JSON", eventType, `{"specversion":"1.0","data_base64":"AP8="}`, "", weir.Invalid, "data_base64", "is not JSON, which it is said to be: give its datacontenttype"},
 	{"JSON for text", eventType, `{"specversion":"1.0","datacontenttype":"text/plain","data":{}}`, "", weir.Invalid, "data", "is JSON, and text/plain is not: give a string or data_base64"},
 	{"query twice", jsonType, `1`, "type=a&type=b", weir.Invalid, "type", "given twice"},
-	{"query hops", jsonType, `1`, "hops=1", weir.Invalid, "hops", "is not taken with plain JSON: use application/cloudevents+json"},
-	{"body too large", jsonType, strings.Repeat(" ", 8<<20+1), "", weir.TooLarge, "", "the body is longer than 8388608 bytes"},
+	{"query hops", jsonType, `1`, "hops=1", weir.Invalid, "hops", "is not taken here: use application/cloudevents+json"},
+	{"body too large", jsonType, strings.Repeat(" ", 8<<20+1), "", weir.TooLarge, "body", "longer than 8388608 bytes, which are the most"},
 }
 
 func TestABodyThatCannotBeReadSaysWhy(t *testing.T) {
@@ -158,7 +162,7 @@ func TestABodyThatCannotBeReadSaysWhy(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			_, err = DefaultLimits().Decode(Body{ContentType: c.contentType, Bytes: []byte(c.body), Query: query})
+			_, err = DefaultLimits().Decode(Body{Header: kind(c.contentType), Bytes: []byte(c.body), Query: query})
 
 			got, ok := errors.AsType[*weir.Error](err)
 			if !ok {
@@ -177,7 +181,7 @@ func TestABatchNamesThePlaceOfTheEventAtFault(t *testing.T) {
 	good := `{"specversion":"1.0","id":"1","source":"s","type":"t"}`
 	body := "[" + good + "," + good + `,{"specversion":"1.0","id":"3","source":"s","time":"never"}]`
 
-	got, err := DefaultLimits().Decode(Body{ContentType: batchType, Bytes: []byte(body)})
+	got, err := DefaultLimits().Decode(Body{Header: kind(batchType), Bytes: []byte(body)})
 
 	e, ok := errors.AsType[*weir.Error](err)
 	if !ok || !e.HasIndex || e.Index != 2 || e.Field != "time" {
@@ -193,9 +197,9 @@ func TestABatchHasABound(t *testing.T) {
 	one := `{"specversion":"1.0"}`
 	limits := Limits{Data: 100, Body: 1000, Events: 3}
 
-	_, three := limits.Decode(Body{ContentType: batchType, Bytes: []byte("[" + one + "," + one + "," + one + "]")})
-	_, four := limits.Decode(Body{ContentType: batchType, Bytes: []byte("[" + one + "," + one + "," + one + "," + one + "]")})
-	empty, none := limits.Decode(Body{ContentType: batchType, Bytes: []byte("[ ]")})
+	_, three := limits.Decode(Body{Header: kind(batchType), Bytes: []byte("[" + one + "," + one + "," + one + "]")})
+	_, four := limits.Decode(Body{Header: kind(batchType), Bytes: []byte("[" + one + "," + one + "," + one + "," + one + "]")})
+	empty, none := limits.Decode(Body{Header: kind(batchType), Bytes: []byte("[ ]")})
 
 	if three != nil || none != nil || len(empty.Events) != 0 || weir.CodeOf(four) != weir.TooLarge {
 		t.Errorf("three: %v, four: %v, none: %v", three, four, none)
@@ -244,7 +248,7 @@ func FuzzEvent(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := DefaultLimits().Decode(Body{ContentType: eventType, Bytes: b})
+		got, err := DefaultLimits().Decode(Body{Header: kind(eventType), Bytes: b})
 		if err != nil {
 			if weir.CodeOf(err) == weir.Internal {
 				t.Fatal(err)
@@ -306,7 +310,7 @@ func caseExact(t *testing.T, b []byte) []byte {
 func FuzzBatch(f *testing.F) {
 	f.Add([]byte(`[{"specversion":"1.0","id":"1"},{"specversion":"1.0","id":"1"}]`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := DefaultLimits().Decode(Body{ContentType: batchType, Bytes: b})
+		got, err := DefaultLimits().Decode(Body{Header: kind(batchType), Bytes: b})
 		if err != nil {
 			return
 		}
@@ -325,7 +329,7 @@ func FuzzPlain(f *testing.F) {
 		if err != nil {
 			t.Skip()
 		}
-		got, err := DefaultLimits().Decode(Body{ContentType: jsonType, Bytes: b, Query: query})
+		got, err := DefaultLimits().Decode(Body{Header: kind(jsonType), Bytes: b, Query: query})
 		if err == nil && !bytes.Equal(got.Events[0].Data, bytes.TrimSpace(b)) {
 			t.Errorf("data %q of %q", got.Events[0].Data, b)
 		}
@@ -345,7 +349,7 @@ func BenchmarkDecodeBatchOf100(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := limits.Decode(Body{ContentType: batchType, Bytes: body}); err != nil {
+		if _, err := limits.Decode(Body{Header: kind(batchType), Bytes: body}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -2,12 +2,13 @@ package ingest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"sync/atomic"
+	"strings"
 	"time"
 
 	"weir"
@@ -18,41 +19,47 @@ type Journal interface {
 	Append(ctx context.Context, batches ...weir.Batch) ([]weir.Receipt, error)
 }
 
+// Types knows the declared types of events, and fails for an event that is none
+// of them or does not fit its own.
+type Types interface {
+	Check(ctx context.Context, project weir.ProjectID, e *weir.Event) error
+}
+
 // Options are what a Door is made of.
 type Options struct {
-	Journal  Journal
-	Refusals RefusalStore
-	Shard    weir.Shard // of which Journal is the journal
-	Limits   Limits     // zero: DefaultLimits
-	InFlight int64      // bytes of bodies at the door at once; 0: 256 MiB
-	Log      *slog.Logger
+	Journal    Journal
+	Blobs      Blobs
+	Types      Types // nil: there are none
+	Refusals   RefusalStore
+	Shard      weir.Shard // of which Journal is the journal
+	Limits     Limits
+	InFlight   int64 // bytes of bodies at the door at once; 0: 256 MiB
+	Unverified int64 // likewise, of senders who are not known yet; 0: 64 MiB
+	Log        *slog.Logger
 }
 
 // Door takes events in. It is for several goroutines at once.
 type Door struct {
 	journal  Journal
+	blobs    Blobs
+	types    Types
 	shard    weir.Shard
 	limits   Limits
 	refusals refusals
 	log      *slog.Logger
 
-	inFlight    atomic.Int64
-	maxInFlight int64
+	inFlight   budget
+	unverified budget
 }
 
 // New returns a door. Run must run beside it for its refusals to be stored.
 func New(o Options) *Door {
-	d := &Door{
-		journal: o.Journal, shard: o.Shard, limits: o.Limits, log: o.Log, maxInFlight: o.InFlight,
-		refusals: refusals{store: o.Refusals, wake: make(chan struct{}, 1)},
+	return &Door{
+		journal: o.Journal, blobs: o.Blobs, types: o.Types, shard: o.Shard, limits: o.Limits.orDefault(), log: o.Log,
+		refusals:   refusals{store: o.Refusals, wake: make(chan struct{}, 1)},
+		inFlight:   budget{most: cmp.Or(o.InFlight, 256<<20)},
+		unverified: budget{most: cmp.Or(o.Unverified, 64<<20)},
 	}
-	if d.limits == (Limits{}) {
-		d.limits = DefaultLimits()
-	}
-	if d.maxInFlight == 0 {
-		d.maxInFlight = 256 << 20
-	}
-	return d
 }
 
 // Entry names where events come in.
@@ -113,28 +120,38 @@ func (d *Door) publish(ctx context.Context, entry Entry, in Decoded) ([]Accepted
 	if len(in.Events) == 0 {
 		return []Accepted{}, nil
 	}
-	now := time.Now()
-	for i, e := range in.Events {
-		if err := d.check(e, now); err != nil {
-			if in.Batch {
-				err = withIndex(err, i)
-			}
-			d.Refuse(entry, e, err)
-			return nil, err
+	if i, err := d.checkAll(ctx, entry.Project, in.Events); err != nil {
+		if in.Batch {
+			err = withIndex(err, i)
 		}
+		d.Refuse(entry, in.Events[i], err)
+		d.removeBlobs(ctx, in.Events)
+		return nil, err
 	}
-	receipts, err := d.journal.Append(ctx, batchOf(entry.Project, in.Events))
+	return d.append(ctx, entry, in.Events)
+}
+
+// append makes events that were checked durable.
+func (d *Door) append(ctx context.Context, entry Entry, events []*weir.Event) ([]Accepted, error) {
+	if err := d.spill(ctx, events); err != nil {
+		return nil, err
+	}
+	receipts, err := d.journal.Append(ctx, batchOf(entry.Project, events))
 	if err != nil {
+		if isUnwritten(err) {
+			d.removeBlobs(ctx, events)
+		}
 		return nil, err
 	}
 	items := receipts[0].Items
 	accepted := make([]Accepted, len(items))
 	for i, item := range items {
-		accepted[i] = Accepted{
-			ID: in.Events[i].ID, UID: weir.Place(item.At, d.shard, item.Seq), Seq: item.Seq, Duplicate: item.Repeated,
-		}
-		if err := in.Events[i].CheckHops(); err != nil && !item.Repeated {
-			d.Refuse(Entry{entry.Project, FoldDoor}, in.Events[i], err)
+		e := events[i]
+		accepted[i] = Accepted{ID: e.ID, UID: weir.Place(item.At, d.shard, item.Seq), Seq: item.Seq, Duplicate: item.Repeated}
+		if item.Repeated {
+			d.removeBlobs(ctx, events[i:i+1])
+		} else if err := e.CheckHops(); err != nil {
+			d.Refuse(Entry{entry.Project, FoldDoor}, e, err)
 		}
 	}
 	return accepted, nil
@@ -143,11 +160,35 @@ func (d *Door) publish(ctx context.Context, entry Entry, in Decoded) ([]Accepted
 // FoldDoor is the door of what was kept and may not act.
 const FoldDoor = "fold"
 
-// check holds an event to the rules, and gives it an execution where it has
-// none.
+// checkAll holds events to the rules. With an error it returns the place of the
+// first that breaks one.
+func (d *Door) checkAll(ctx context.Context, project weir.ProjectID, events []*weir.Event) (int, error) {
+	now := time.Now()
+	for i, e := range events {
+		if err := d.check(e, now); err != nil {
+			return i, err
+		}
+		if d.types == nil {
+			continue
+		}
+		if err := d.types.Check(ctx, project, e); err != nil {
+			return i, err
+		}
+	}
+	return 0, nil
+}
+
+// check holds an event to the rules that need no look at its project, and gives
+// it an execution where it has none.
 func (d *Door) check(e *weir.Event, now time.Time) error {
 	if err := e.Validate(); err != nil {
 		return err
+	}
+	if strings.HasPrefix(e.Type, "weir.") {
+		return weir.E("", weir.Invalid, "%q is Weir's own: only runs make such events", e.Type).WithField("type")
+	}
+	if strings.HasPrefix(e.Source, "/runs/run_") {
+		return weir.E("", weir.Invalid, "%q is Weir's own: only runs are such sources", e.Source).WithField("source")
 	}
 	if len(e.Data) > d.limits.Data {
 		return d.limits.dataTooLarge(len(e.Data))

@@ -90,7 +90,7 @@ func TestABatchIsAppendedAtOnceAndEachEventAnswered(t *testing.T) {
 	body := []byte(`[{"specversion":"1.0","id":"1","source":"s","type":"t","execution":"e"},
 		{"specversion":"1.0","id":"2","source":"s","type":"t"},{"specversion":"1.0","id":"1","source":"s","type":"t"}]`)
 
-	got, err := door.Take(t.Context(), entry, Body{ContentType: batchType, Bytes: body})
+	got, err := door.Take(t.Context(), entry, Body{Header: kind(batchType), Bytes: body})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestABatchWithOneBadEventLeavesNothingButARefusal(t *testing.T) {
 			door, journal, refusals := newDoor(t)
 			body := `[{"specversion":"1.0","id":"1","source":"/s","type":"t"},` + c.bad + `]`
 
-			_, err := door.Take(t.Context(), entry, Body{ContentType: batchType, Bytes: []byte(body)})
+			_, err := door.Take(t.Context(), entry, Body{Header: kind(batchType), Bytes: []byte(body)})
 
 			e, ok := errors.AsType[*weir.Error](err)
 			if !ok || !e.HasIndex || e.Index != 1 || e.Code != c.want.Code || e.Field != c.want.Field {
@@ -253,8 +253,8 @@ func TestABodyOfUnknownLengthIsReadUpToTheLimit(t *testing.T) {
 
 	_, _, err := door.Read(httptest.NewRecorder(), r)
 
-	if weir.CodeOf(err) != weir.TooLarge || body.read > 9<<20 || door.inFlight.Load() != 0 {
-		t.Errorf("error %v after %d bytes, %d held", err, body.read, door.inFlight.Load())
+	if weir.CodeOf(err) != weir.TooLarge || body.read > 9<<20 || door.inFlight.used.Load() != 0 {
+		t.Errorf("error %v after %d bytes, %d held", err, body.read, door.inFlight.used.Load())
 	}
 }
 
@@ -304,7 +304,7 @@ func TestALittleDataDoesNotKeepALargeBody(t *testing.T) {
 	padded := `{"specversion":"1.0","id":"%","source":"/s","type":"t","data":{"a":1}` + strings.Repeat(" ", 1<<20) + "}"
 	body := []byte(strings.ReplaceAll(padded, "%", "1"))
 
-	if _, err := d.Take(t.Context(), Entry{Project: 1, Door: "api"}, Body{ContentType: eventType, Bytes: body}); err != nil {
+	if _, err := d.Take(t.Context(), Entry{Project: 1, Door: "api"}, Body{Header: kind(eventType), Bytes: body}); err != nil {
 		t.Fatal(err)
 	}
 

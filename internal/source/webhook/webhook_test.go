@@ -239,7 +239,7 @@ func TestWhatIsTurnedAwayIsListedAndNotKept(t *testing.T) {
 		},
 		"too large": {
 			func(_ *world, r *http.Request) { r.ContentLength = 1 << 40 },
-			weir.Refusal{Code: weir.TooLarge, Door: "hook/github", Reason: "the body is longer than 8388608 bytes"},
+			weir.Refusal{Code: weir.TooLarge, Door: "hook/github", Field: "body", Reason: "longer than 8388608 bytes, which are the most"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

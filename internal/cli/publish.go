@@ -3,6 +3,8 @@ package cli
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/url"
@@ -20,7 +22,7 @@ import (
 // attribute is a flag that sets one attribute of an event.
 type attribute struct{ name, usage string }
 
-// attributes are the flags of publish that are attributes of its event.
+// attributes are the flags of publish that are attributes of its events.
 var attributes = [...]attribute{
 	{"type", "the event's type"},
 	{"source", "its source (/api/NAME of the token)"},
@@ -29,77 +31,173 @@ var attributes = [...]attribute{
 	{"time", "when it happened (now)"},
 }
 
+// publishing is what the flags of publish say.
+type publishing struct {
+	set           *pflag.FlagSet
+	data          string
+	extensions    []string
+	lines, files  bool
+	key           string
+	from          int
+	quiet         bool
+	args          []string
+	attributesOf  url.Values
+	attributeFlag string // the first that was given
+}
+
 func (c *cli) publishCommand() *cobra.Command {
+	p := &publishing{from: 1}
 	cmd := &cobra.Command{
-		Use:   "publish [FILE]",
+		Use:   "publish [FILE...]",
 		Short: "Publish events",
-		Long: `Publishes one event from flags, or CloudEvents in JSON, one or an array, from FILE or,
-with -, from standard input. The answer comes when they are durable.`,
+		Long: `Publishes one event from flags, or what FILE or, with -, standard input holds: CloudEvents in
+JSON, one or an array, or else JSON that is the data of one event of --type. The answer comes
+when they are durable. Where the connection is lost it is tried again, and nothing doubled.
+
+With --ndjson each FILE holds an event a line: CloudEvents, or with --type data. They are
+taken by the thousand: where one line is wrong, its thousand is not taken, and told with file,
+line and reason. What was interrupted goes on when the same command is given again: lines
+that were taken are duplicates then. Their ids are their own, or are made from the content of
+the file and the line, or from --key.
+
+With --file each FILE is the data of an event of its own, whatever is in it.`,
 		Example: `  weir publish --type order.placed --subject o-17 --data '{"total": 140}'
-  weir publish --type photo.taken --data @photo.json
-  weir publish events.json`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return weir.E("", weir.Invalid, "it takes one argument at most, not %d: %s", len(args), cmd.UseLine())
-			}
-			return nil
-		},
+  weir publish --type photo.taken --ext camera=c1 photo.json
+  weir publish events.json
+  weir publish --ndjson events.ndjson
+  zcat meters.gz | weir publish --ndjson --type meter.read --key meters-0317 -
+  weir publish --type photo.taken --file cat.jpg dog.jpg`,
 	}
 	f := cmd.Flags()
 	for _, a := range attributes {
 		f.String(a.name, "", a.usage)
 	}
-	f.String("data", "", "its data: JSON, @FILE, or - for standard input")
+	f.StringArrayVar(&p.extensions, "ext", nil, "another attribute, as `name=value`; may be given again")
+	f.StringVar(&p.data, "data", "", "its data: JSON, @FILE, or - for standard input")
+	f.BoolVar(&p.lines, "ndjson", false, "each FILE has an event a line")
+	f.BoolVar(&p.files, "file", false, "each FILE is the data of an event")
+	f.StringVar(&p.key, "key", "", "what ids are made from: the same key and input double nothing")
+	f.Var((*count)(&p.from), "from", "with --ndjson: the first line to send")
+	f.BoolVarP(&p.quiet, "quiet", "q", false, "show no progress")
 	cmd.RunE = c.call(func(ctx context.Context, cl *client.Client, args []string) error {
-		body := c.oneEvent
-		if len(args) == 1 {
-			body = func(ctx context.Context, f *pflag.FlagSet) (client.Raw, error) { return c.events(ctx, f, args[0]) }
-		}
-		raw, err := body(ctx, f)
-		if err != nil {
+		p.set, p.args = f, args
+		if err := p.check(); err != nil {
 			return err
 		}
-		return c.publish(ctx, cl, raw)
+		switch {
+		case p.lines:
+			return c.publishLines(ctx, cl, p)
+		case p.files:
+			return c.publishFiles(ctx, cl, p)
+		}
+		return c.publishOne(ctx, cl, p)
 	})
 	return c.reading(c.remote(cmd))
 }
 
-// events reads CloudEvents, which have their own attributes and data.
-func (c *cli) events(ctx context.Context, f *pflag.FlagSet, file string) (client.Raw, error) {
-	for _, a := range append(attributes[:], attribute{name: "data"}) {
-		if f.Changed(a.name) {
-			return client.Raw{}, weir.E("", weir.Invalid, "the events in a file have their own: leave it out").WithField("--" + a.name)
+// check reads the attributes and refuses flags that would mean nothing.
+func (p *publishing) check() error {
+	p.attributesOf = url.Values{}
+	for _, a := range attributes {
+		if p.set.Changed(a.name) { // also to nothing, which the API refuses
+			p.attribute("--"+a.name, a.name, p.set.Lookup(a.name).Value.String())
 		}
 	}
-	body, err := c.read(ctx, file)
-	return client.Raw{ContentType: mediaType(body), Body: body}, err
+	for _, x := range p.extensions {
+		name, value, ok := strings.Cut(x, "=")
+		if !ok || name == "" || p.attributesOf.Has(name) {
+			return weir.E("", weir.Invalid, "%q is not name=value, with a name that is given once", x).WithField("--ext")
+		}
+		p.attribute("--ext", name, value)
+	}
+	bulk := p.lines || p.files
+	switch {
+	case p.lines && p.files:
+		return weir.E("", weir.Invalid, "a file has either an event a line or is the data of one: leave out --ndjson or --file")
+	case bulk && len(p.args) == 0:
+		return weir.E("", weir.Invalid, "name at least one FILE, or - with --ndjson")
+	case !bulk && len(p.args) > 1:
+		return weir.E("", weir.Invalid, "it takes one argument at most, not %d, without --ndjson or --file", len(p.args))
+	case p.set.Changed("data") && len(p.args) > 0:
+		return weir.E("", weir.Invalid, "the file has data or events of its own: leave it out").WithField("--data")
+	case p.set.Changed("from") && (!p.lines || len(p.args) > 1):
+		return weir.E("", weir.Invalid, "is for one FILE with --ndjson").WithField("--from")
+	case p.lines && p.key != "" && len(p.args) > 1:
+		return weir.E("", weir.Invalid, "is for one FILE: lines of several would get the same ids").WithField("--key")
+	case p.attributesOf.Get("type") == "" && (p.files || !p.lines && len(p.args) == 0 || p.lines && p.attributeFlag != ""):
+		return weir.E("", weir.Invalid, "give an event's type, or a file with events").WithField("--type")
+	}
+	return nil
 }
 
-// oneEvent makes the event that the flags tell.
-func (c *cli) oneEvent(ctx context.Context, f *pflag.FlagSet) (client.Raw, error) {
-	raw := client.Raw{ContentType: "application/json", Query: url.Values{}}
-	for _, a := range attributes {
-		if f.Changed(a.name) { // also to nothing, which the API refuses
-			raw.Query.Set(a.name, f.Lookup(a.name).Value.String())
-		}
+func (p *publishing) attribute(flag, name, value string) {
+	p.attributesOf.Set(name, value)
+	if p.attributeFlag == "" {
+		p.attributeFlag = flag
 	}
-	if raw.Query.Get("type") == "" {
-		return raw, weir.E("", weir.Invalid, "give an event's type, or a file with events").WithField("--type")
+}
+
+// keyOr returns the key that was given, or one that nobody else has: with it a
+// request can be tried again.
+func (p *publishing) keyOr() string {
+	if p.key != "" {
+		return p.key
 	}
-	data := f.Lookup("data").Value.String()
-	name, inFile := strings.CutPrefix(data, "@")
+	return rand.Text()
+}
+
+func (c *cli) publishOne(ctx context.Context, cl *client.Client, p *publishing) error {
+	raw, err := c.body(ctx, p)
+	if err != nil {
+		return err
+	}
+	raw.Key = p.keyOr()
+	receipts, err := cl.PublishRaw(ctx, raw)
+	if err != nil {
+		return err
+	}
+	return c.receipts(receipts)
+}
+
+// body makes a request of flags and file.
+func (c *cli) body(ctx context.Context, p *publishing) (raw client.Raw, err error) {
+	raw = client.Raw{ContentType: "application/json", Query: p.attributesOf, Body: []byte("null")}
+	name, inFile := strings.CutPrefix(p.data, "@")
 	switch {
-	case data == "":
-		raw.Body = []byte("null")
-	case inFile || data == "-":
-		var err error
-		if raw.Body, err = c.read(ctx, name); err != nil {
-			return raw, err
-		}
-	default:
-		raw.Body = []byte(data)
+	case len(p.args) == 1:
+		raw.Body, err = c.read(ctx, p.args[0])
+	case inFile || p.data == "-":
+		raw.Body, err = c.read(ctx, name)
+	case p.data != "":
+		raw.Body = []byte(p.data)
+	}
+	if err != nil || len(p.args) == 0 {
+		return raw, err
+	}
+	kind, ok := cloudEvents(raw.Body)
+	switch {
+	case ok && p.attributeFlag != "":
+		return raw, weir.E("", weir.Invalid, "the events in a file have their own: leave it out").WithField(p.attributeFlag)
+	case ok || p.attributeFlag == "":
+		raw.ContentType, raw.Query = kind, nil
+	case p.attributesOf.Get("type") == "":
+		return raw, weir.E("", weir.Invalid, "%s has data and no events: give its event's type", p.args[0]).WithField("--type")
 	}
 	return raw, nil
+}
+
+// cloudEvents tells one CloudEvent from an array of them, and whether a body is
+// either.
+func cloudEvents(body []byte) (mediaType string, ok bool) {
+	type event struct {
+		Version *json.RawMessage `json:"specversion"`
+	}
+	if bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")) {
+		var all []event
+		return client.BatchType, json.Unmarshal(body, &all) == nil && len(all) > 0 && all[0].Version != nil
+	}
+	var one event
+	return client.EventType, json.Unmarshal(body, &one) == nil && one.Version != nil
 }
 
 // read reads a file, or standard input for "-".
@@ -133,19 +231,8 @@ func await(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
 	}
 }
 
-// mediaType tells one CloudEvent from an array of them.
-func mediaType(body []byte) string {
-	if bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")) {
-		return client.BatchType
-	}
-	return client.EventType
-}
-
-func (c *cli) publish(ctx context.Context, cl *client.Client, raw client.Raw) error {
-	receipts, err := cl.PublishRaw(ctx, raw)
-	if err != nil {
-		return err
-	}
+// receipts prints what was published.
+func (c *cli) receipts(receipts []client.Receipt) error {
 	return c.show(client.Receipts{Events: receipts}, func(w io.Writer) {
 		for _, r := range receipts {
 			note := ""

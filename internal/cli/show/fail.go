@@ -12,16 +12,16 @@ import (
 
 // Error tells a person what went wrong.
 func Error(w io.Writer, err error) {
-	for i, line := range strings.Split("weir: "+errorText(err), "\n") {
+	for i, line := range strings.Split("weir: "+Words(err), "\n") {
 		if i == 0 || line != "" {
 			fmt.Fprintln(w, Printable(line))
 		}
 	}
 }
 
-// errorText is what a person reads: of an answer of the API its words alone,
+// Words returns what a person reads: of an answer of the API its words alone,
 // without the call that it answers.
-func errorText(err error) string {
+func Words(err error) string {
 	e, ok := errors.AsType[*weir.Error](err)
 	if !ok || !strings.Contains(e.Op, " /") {
 		return err.Error()

@@ -103,7 +103,7 @@ func call[T any](ctx context.Context, c *Client, r request) (T, error) {
 			return answer, decode(r.op(), body, &answer)
 		}
 		if wait == 0 && r.key != "" && weir.CodeOf(err) == weir.Unavailable {
-			wait = backoff(try)
+			wait = pauseAfter(try)
 		}
 		if wait <= 0 || try == maxTries || !r.mayRepeat() {
 			return answer, err

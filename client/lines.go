@@ -9,7 +9,6 @@ import (
 	"errors"
 	"io"
 	"maps"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -105,10 +104,10 @@ func (u *upload) send(ctx context.Context, part []byte) error {
 		if len(part) < before {
 			try = 1
 		}
-		if !mayComeBack(err) || try == lineTries || ctx.Err() != nil {
+		if !mayMend(err) && weir.CodeOf(err) != weir.DiskFull || try == lineTries || ctx.Err() != nil {
 			return err
 		}
-		wait = max(wait, backoff(try))
+		wait = max(wait, pauseAfter(try))
 		if u.Waiting != nil {
 			u.Waiting(err, wait)
 		}
@@ -118,22 +117,6 @@ func (u *upload) send(ctx context.Context, part []byte) error {
 		case <-time.After(wait):
 		}
 	}
-}
-
-// mayComeBack reports whether what failed may succeed later as it is.
-func mayComeBack(err error) bool {
-	switch weir.CodeOf(err) {
-	case weir.Limited, weir.Behind, weir.Unavailable, weir.DiskFull:
-		return true
-	}
-	return false
-}
-
-// backoff returns how long to wait after so many tries, with jitter, so that
-// clients that were cut off together do not come back together.
-func backoff(try int) time.Duration {
-	d := min(250*time.Millisecond<<(try-1), maxLineWait)
-	return d/2 + rand.N(d/2)
 }
 
 // try sends what is left of a part once and takes from it what was answered.

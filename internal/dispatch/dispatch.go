@@ -54,6 +54,7 @@ type Options struct {
 	Shard   weir.Shard
 
 	OriginLimit int           // runs at once per project and origin; 0: 64
+	Slots       int           // runs that workers try at once; 0: not said
 	FlushEvery  time.Duration // at most, under load; 0: a second
 	Keep        int           // runs, and groups, kept whole in memory; 0: 50,000
 }
@@ -89,6 +90,9 @@ type Dispatcher struct {
 	careful map[weir.RunID]bool
 	parked  []weir.Lease // may start once a flush holds their lease
 	admits  []weir.RunID // scratch
+
+	skips     []lane.Skip // of which the end is not on record
+	skipAgain time.Time   // when to try again to append the ends; zero: now
 
 	flushing   *flight // nil when none is under way
 	flushed    weir.Seq
@@ -174,6 +178,9 @@ func (d *Dispatcher) pass(ctx context.Context) (more bool, err error) {
 	}
 	d.takeInbox()
 	if err := d.admit(ctx); err != nil {
+		return false, err
+	}
+	if err := d.skip(ctx); err != nil {
 		return false, err
 	}
 	if err := d.maybeFlush(ctx, folded == 0); err != nil {
@@ -266,7 +273,9 @@ func (d *Dispatcher) place(id weir.RunID, run *weir.Run) {
 		delete(d.careful, id)
 		return
 	}
-	d.lanes.Add(id, run.Lane, run.Due)
+	d.lanes.Add(lane.Run{
+		ID: id, Lane: run.Lane, Due: run.Due, Turn: run.Queued, Holds: run.Holds, Fresh: run.N == 0,
+	})
 }
 
 // now is the time by which runs are due: the wall clock's, or the journal's

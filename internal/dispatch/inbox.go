@@ -114,7 +114,11 @@ func (d *Dispatcher) takeInbox() {
 		d.ended(f, now)
 	}
 	for _, a := range asks {
-		a.answer <- entry{ok: d.running[a.run] != nil && d.lanes.Enter(a.run, a.origin, now)}
+		var e entry
+		if d.running[a.run] != nil {
+			e.wait, e.ok = d.lanes.Enter(a.run, a.origin, now)
+		}
+		a.answer <- e
 	}
 	d.answerSettlers()
 }
@@ -132,9 +136,8 @@ func (d *Dispatcher) ended(f weir.Finish, now weir.Time) {
 	if !r.changed {
 		return
 	}
-	if run, _ := d.fold.Run(f.Run); run != nil {
-		d.place(f.Run, run)
-	}
+	run, _ := d.fold.Run(f.Run)
+	d.place(f.Run, run)
 }
 
 // sleep waits for a hint or for the next time at which something is due.
@@ -147,6 +150,9 @@ func (d *Dispatcher) sleep(ctx context.Context) {
 	}
 	if due, ok := d.lanes.NextDue(); ok && d.free() > 0 {
 		sooner(due.Sub(now))
+	}
+	if len(d.skips) > 0 {
+		sooner(time.Until(d.skipAgain))
 	}
 	switch {
 	case d.flushing != nil: // its end is a hint

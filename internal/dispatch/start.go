@@ -25,10 +25,10 @@ func (d *Dispatcher) start(ctx context.Context) error {
 	}
 	d.fold = fold.New(d.Shard, cp)
 	d.flushed = cp.Cursor
-	d.lanes = lane.New(lane.Limits{Pipeline: d.fold.Limits, Origin: d.originLimit})
+	d.lanes = lane.New(lane.Limits{Pipeline: d.pipelineLimits, Origin: d.originLimits, Outside: d.Slots - d.Slots/keptSlots}, d.now())
 	for _, r := range cp.Runs {
 		if r.State == weir.RunPending {
-			d.lanes.Add(r.ID, r.Lane, r.Due)
+			d.lanes.Add(lane.Run{ID: r.ID, Lane: r.Lane, Due: r.Due, Turn: r.Queued, Holds: r.Holds, Fresh: true})
 		}
 	}
 	leased, err := d.leasedBefore(ctx, cp.Leases)
@@ -51,13 +51,6 @@ func (d *Dispatcher) start(ctx context.Context) error {
 	d.Logger.Info("caught up with the journal", "cursor", cp.Cursor, "head", head,
 		"records", records, "changes", changes, "due", len(due), "lost", lost)
 	return nil
-}
-
-func (d *Dispatcher) originLimit(project weir.ProjectID, origin string) int {
-	if n := d.fold.OriginLimit(project, origin); n > 0 {
-		return n
-	}
-	return d.OriginLimit
 }
 
 // leasedBefore returns the runs of flushed leases as they were at the cursor.

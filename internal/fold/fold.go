@@ -148,23 +148,17 @@ func (f *Fold) Pipeline(run *weir.Run) *weir.Pipeline {
 	return nil
 }
 
-// Limits returns the limit of a pipeline in force, in all and per key; 0 is
-// none.
-func (f *Fold) Limits(project weir.ProjectID, name string) (limit, perKey int) {
-	p := f.scope(project).pipelines[name]
-	switch {
-	case p == nil || p.def.Concurrency == nil:
-		return 0, 0
-	case p.def.Concurrency.Per != "":
-		return 0, p.def.Concurrency.Limit
+// InForce returns the version of a pipeline that is in force, or nil.
+func (f *Fold) InForce(project weir.ProjectID, name string) *weir.Pipeline {
+	if p := f.scope(project).pipelines[name]; p != nil {
+		return p.def
 	}
-	return p.def.Concurrency.Limit, 0
+	return nil
 }
 
-// OriginLimit returns what a project's destinations say of an origin; 0 is
-// nothing.
-func (f *Fold) OriginLimit(project weir.ProjectID, origin string) int {
-	return f.scope(project).destinations[origin].Limit
+// Destination returns what a project says of an origin, which may be nothing.
+func (f *Fold) Destination(project weir.ProjectID, origin string) weir.Destination {
+	return f.scope(project).destinations[origin]
 }
 
 // Destinations returns what a project's definitions in force say of origins. The

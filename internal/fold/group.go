@@ -195,7 +195,7 @@ func (f *Fold) end(rec *weir.Record, live *liveGroup) {
 		At: rec.At, Shard: f.shard, Seq: rec.Seq,
 		Trigger: g.Trigger, Purpose: "end", Index: string(g.ID[:]),
 	}
-	f.makeRun(birth{id: origin.RunID(), project: g.Project, pipeline: name, firing: weir.Firing{
+	f.makeRun(birth{id: origin.RunID(), seq: rec.Seq, project: g.Project, pipeline: name, firing: weir.Firing{
 		Reason:     g.DueReason,
 		Trigger:    g.Trigger,
 		Revision:   g.Revision,

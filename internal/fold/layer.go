@@ -63,8 +63,10 @@ type GroupRef struct {
 
 // RunRef is what the fold keeps in memory of every run in state.
 type RunRef struct {
-	ID    weir.RunID
-	State weir.RunState
-	Due   weir.Time
-	Lane  weir.Lane
+	ID     weir.RunID
+	State  weir.RunState
+	Holds  bool
+	Due    weir.Time
+	Lane   weir.Lane
+	Queued weir.Turn
 }

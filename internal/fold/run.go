@@ -16,7 +16,7 @@ func isOwn(e *weir.Event) bool { return strings.HasPrefix(e.Type, "weir.") }
 // fireAtOnce makes the run of a trigger that keeps no groups.
 func (f *Fold) fireAtOnce(rec *weir.Record, t *trigger.Compiled) {
 	origin := weir.Origin{At: rec.At, Shard: f.shard, Seq: rec.Seq, Trigger: t.Def.Name, Purpose: "match"}
-	f.makeRun(birth{id: origin.RunID(), project: rec.Project, pipeline: t.Def.Run, event: rec, firing: weir.Firing{
+	f.makeRun(birth{id: origin.RunID(), seq: rec.Seq, project: rec.Project, pipeline: t.Def.Run, event: rec, firing: weir.Firing{
 		Reason:     weir.Matched,
 		Trigger:    t.Def.Name,
 		Revision:   t.Revision,
@@ -35,6 +35,7 @@ const smallEvent = 4 << 10
 // birth is what a run is made from.
 type birth struct {
 	id       weir.RunID
+	seq      weir.Seq // of the record that makes it
 	project  weir.ProjectID
 	pipeline string
 	event    *weir.Record // the batch's only event; nil where a group made the run
@@ -57,6 +58,9 @@ func (f *Fold) makeRun(b birth) {
 		run.Lane.Origin = p.origin
 		if p.per != nil {
 			run.Lane.Key = p.per.Key(b.event, b.firing.Key)
+		}
+		if c := p.def.Concurrency; c != nil && c.Ordered {
+			run.Queued = weir.Turn{Due: run.Due, Seq: b.seq}
 		}
 	}
 	r := &liveRun{id: b.id, run: run}
@@ -87,6 +91,7 @@ func (f *Fold) change(rec *weir.Record) {
 // changeRun makes of a run what a change that does not end it says.
 func (f *Fold) changeRun(run *weir.Run, rec *weir.Record) {
 	c := rec.Change
+	ordered := run.Queued != weir.Turn{}
 	run.N = c.N
 	if c.Attempt != nil {
 		run.Done = mergeDone(run.Done, c.Attempt.Steps)
@@ -95,15 +100,21 @@ func (f *Fold) changeRun(run *weir.Run, rec *weir.Record) {
 	case weir.Died:
 		run.State, run.Ended, run.Error = weir.RunDead, rec.At, c.Error
 		run.Tries++
+		run.Holds = false
 	case weir.Retrying, weir.Lost:
 		run.Due, run.Error = rec.At.Add(c.After), c.Error
 		run.Tries++
+		run.Holds = ordered
 	case weir.Held:
 		run.Due = rec.At.Add(c.After)
+		run.Holds = ordered
 	case weir.Hastened:
 		run.Due = rec.At
 	case weir.Redriven:
 		run.State, run.Due, run.Ended, run.Tries = weir.RunPending, rec.At, 0, 0
+		if ordered {
+			run.Queued = weir.Turn{Due: rec.At, Seq: rec.Seq}
+		}
 	case weir.Succeeded, weir.Cancelled, weir.Purged, weir.Stale: // not here
 	}
 	if len(run.Done) > 0 {

@@ -43,12 +43,12 @@ func BenchmarkAdmitAndFinish(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			now := weir.Time(0).Add(time.Hour)
-			s, due := New(c.limits), weir.Time(1)
+			s, due := New(c.limits, 0), weir.Time(1)
 			if c.name == "not due" {
 				due = now.Add(24 * time.Hour)
 			}
 			for i := range c.behind {
-				s.Add(runID(-1-i), c.lane(i), due+weir.Time(i))
+				s.Add(Run{ID: runID(-1 - i), Lane: c.lane(i), Due: due + weir.Time(i)})
 			}
 			if c.start != nil {
 				c.start(s, now)
@@ -63,7 +63,7 @@ func BenchmarkAdmitAndFinish(b *testing.B) {
 			b.ReportAllocs()
 			n := 0
 			for b.Loop() {
-				s.Add(ids[n%len(ids)], weir.Lane{Project: 1, Pipeline: "q", Origin: alive}, now)
+				s.Add(Run{ID: ids[n%len(ids)], Lane: weir.Lane{Project: 1, Pipeline: "q", Origin: alive}, Due: now})
 				for _, id := range s.Admit(now, 100, dst[:0]) {
 					s.Finish(id, weir.Reached, now)
 				}
@@ -85,9 +85,9 @@ func fillP(s *Set, _ weir.Time) { s.Adopt(runID(0), weir.Lane{Project: 1, Pipeli
 func BenchmarkTwoFullGates(b *testing.B) {
 	for _, lanes := range []int{100, 100_000} {
 		b.Run(fmt.Sprint(lanes, " lanes"), func(b *testing.B) {
-			s := New(limits(1, 0, 1))
+			s := New(limits(1, 0, 1), 0)
 			for i := range lanes {
-				s.Add(runID(i), weir.Lane{Project: 1, Pipeline: "p", Origin: dead, Key: fmt.Sprint(i)}, weir.Time(1+i))
+				s.Add(Run{ID: runID(i), Lane: weir.Lane{Project: 1, Pipeline: "p", Origin: dead, Key: fmt.Sprint(i)}, Due: weir.Time(1 + i)})
 			}
 			inPipe, atOrigin := runID(-1), runID(-2)
 			now := weir.Time(lanes) + 10
@@ -104,7 +104,7 @@ func BenchmarkTwoFullGates(b *testing.B) {
 				s.Finish(inPipe, weir.Reached, now)
 				for _, id := range s.Admit(now, 9, nil) {
 					s.Finish(id, weir.Reached, now)
-					s.Add(id, weir.Lane{Project: 1, Pipeline: "p", Origin: dead, Key: id.String()}, now)
+					s.Add(Run{ID: id, Lane: weir.Lane{Project: 1, Pipeline: "p", Origin: dead, Key: id.String()}, Due: now})
 				}
 			}
 		})
@@ -119,9 +119,9 @@ func BenchmarkAdd(b *testing.B) {
 	}
 	for b.Loop() {
 		before := heap()
-		s := New(Limits{})
+		s := New(Limits{}, 0)
 		for i, id := range ids {
-			s.Add(id, weir.Lane{Project: 1, Pipeline: "p", Origin: alive}, weir.Time(1+i*7919%many))
+			s.Add(Run{ID: id, Lane: weir.Lane{Project: 1, Pipeline: "p", Origin: alive}, Due: weir.Time(1 + i*7919%many)})
 		}
 		b.ReportMetric(float64(heap()-before)/many, "B/run")
 		runtime.KeepAlive(s)

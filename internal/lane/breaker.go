@@ -23,12 +23,10 @@ const (
 const breakerMemory = 15 * time.Minute
 
 type breaker struct {
-	gate     *gate
 	failures int       // in a row; while open, those of probes are added
 	until    weir.Time // while open: when the next probe may start
 	last     weir.Time // newest failure
 	probe    weir.RunID
-	pos      int // in Set.probes, or absent
 }
 
 func (b *breaker) open() bool { return b.failures >= BreakerFailures }
@@ -60,27 +58,6 @@ func (b *breaker) learn(id weir.RunID, v weir.Verdict, now weir.Time) {
 func breakerWait(failures int) time.Duration {
 	doublings := min(failures-BreakerFailures, 8)
 	return min(BreakerWait<<doublings, BreakerMaxWait)
-}
-
-type byUntil struct{}
-
-func (byUntil) before(a, b *breaker) bool { return a.until < b.until }
-func (byUntil) moved(b *breaker, at int)  { b.pos = at }
-
-// arm keeps an origin's breaker among those whose probe is awaited: it is shut
-// until a time, and something waits for it.
-func (s *Set) arm(g *gate) {
-	b := g.breaker
-	awaited := b.open() && s.now < b.until && b.probe.IsZero() && len(g.kids) > 0
-	switch {
-	case awaited && b.pos != absent:
-		fix(byUntil{}, s.probes, b.pos)
-	case awaited:
-		s.probes = push(byUntil{}, s.probes, b)
-	case b.pos != absent:
-		s.probes = remove(byUntil{}, s.probes, b.pos)
-		b.pos = absent
-	}
 }
 
 // Breaker is what is kept of an origin at which tries failed.

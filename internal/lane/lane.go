@@ -6,24 +6,34 @@ import "weir"
 // waits in it.
 type lane struct {
 	node   // its home is its bundle, its key, or the lanes due later
-	name   weir.Lane
+	name   laneName
 	num    int32 // its place in Set.lanes
 	runs   []waiter
 	bundle *bundle
 	key    *gate // nil where it has no key
 }
 
+// laneName tells lanes apart: fresh runs may be skipped, so they do not wait for
+// the same things as others.
+type laneName struct {
+	weir.Lane
+	fresh bool
+}
+
 // bundle is the lanes of one pipeline to one origin, which differ in their keys
 // only.
 type bundle struct {
-	node   // its home is one of its gates
+	node   // its home is one of its gates, or, of fresh runs, the project's root
 	name   bundleName
 	lanes  int
 	pipe   *gate
 	origin *gate // nil where the origin is not known
 }
 
-type bundleName struct{ pipeline, origin string }
+type bundleName struct {
+	pipeline, origin string
+	fresh            bool
+}
 
 // waiter is a waiting run in the heap of its lane.
 type waiter struct {
@@ -78,12 +88,12 @@ func (s *slab[T]) drop(i int32) {
 
 // lane finds or makes the lane of that name. A new one is due later until it
 // is looked at.
-func (s *Set) lane(name weir.Lane) *lane {
+func (s *Set) lane(name laneName) *lane {
 	p := s.project(name.Project)
 	if l, ok := p.lanes[name]; ok {
 		return l
 	}
-	l := &lane{name: name, bundle: s.bundle(p, bundleName{name.Pipeline, name.Origin})}
+	l := &lane{name: name, bundle: s.bundle(p, bundleName{name.Pipeline, name.Origin, name.fresh})}
 	l.node = node{lane: l, home: &s.later, pos: absent}
 	l.bundle.lanes++
 	if name.Key != "" {
@@ -101,6 +111,9 @@ func (s *Set) bundle(p *project, name bundleName) *bundle {
 	}
 	b := &bundle{name: name, pipe: s.gate(p, gateName{kind: PipelineLimit, name: name.pipeline})}
 	b.node = node{home: &b.pipe.node, pos: absent}
+	if name.fresh {
+		b.home = &p.ready // a full pipeline must not hide what is skipped for it
+	}
 	b.pipe.users++
 	if name.origin != "" {
 		b.origin = s.gate(p, gateName{kind: OriginLimit, name: name.origin})

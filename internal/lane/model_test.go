@@ -128,8 +128,8 @@ type machine struct {
 
 func (m *machine) limits() Limits {
 	return Limits{
-		Pipeline: func(weir.ProjectID, string) (int, int) { return m.pipeline, m.perKey },
-		Origin:   func(weir.ProjectID, string) int { return m.origin },
+		Pipeline: func(weir.ProjectID, string) PipelineLimits { return PipelineLimits{All: m.pipeline, PerKey: m.perKey} },
+		Origin:   func(weir.ProjectID, string) OriginLimits { return OriginLimits{All: m.origin} },
 	}
 }
 
@@ -177,7 +177,7 @@ func (m *machine) Add(t *rapid.T) {
 		r.id = runID(m.ids)
 	}
 	m.runs[r.id] = r
-	m.set.Add(r.id, r.lane, r.due)
+	m.set.Add(Run{ID: r.id, Lane: r.lane, Due: r.due})
 }
 
 func (m *machine) Remove(t *rapid.T) {
@@ -216,7 +216,7 @@ func (m *machine) Enter(t *rapid.T) {
 			m.enter(r, origin)
 		}
 	}
-	if got := m.set.Enter(r.id, origin, m.now); got != want {
+	if _, got := m.set.Enter(r.id, origin, m.now); got != want {
 		t.Fatalf("Enter(%s, %q) = %v, want %v", r.id, origin, got, want)
 	}
 }
@@ -366,7 +366,7 @@ func checkEmpty(t interface{ Fatalf(string, ...any) }, s *Set) {
 			t.Fatalf("project %d keeps %d lanes, %d bundles, %d gates", p.id, len(p.lanes), len(p.bundles), len(p.gates))
 		}
 	}
-	if n := len(s.later.kids) + len(s.probes); n > 0 {
+	if n := len(s.later.kids) + len(s.timed); n > 0 {
 		t.Fatalf("%d lanes or breakers wait for time", n)
 	}
 }
@@ -378,7 +378,7 @@ func TestASetDoesWhatThePlainModelDoes(t *testing.T) {
 			now: 1000, origin: 2,
 			runs: map[weir.RunID]*modelRun{}, failures: map[modelOrigin]int{}, until: map[modelOrigin]weir.Time{},
 		}}
-		m.set = New(m.limits())
+		m.set = New(m.limits(), 0)
 		t.Repeat(rapid.StateMachineActions(m))
 		for id := range m.runs {
 			m.set.Remove(id)

@@ -2,35 +2,21 @@ package lane
 
 import "weir"
 
-// Limits says how many runs may be tried at once. A nil function sets no
-// limits but the default. They are asked when a gate is first needed, and again
-// at LimitsChanged.
-type Limits struct {
-	// Pipeline returns the most runs of a pipeline and of each of its
-	// concurrency keys; 0 is no limit.
-	Pipeline func(project weir.ProjectID, pipeline string) (all, perKey int)
-	// Origin returns the most runs of a project at an origin; 0 is the default.
-	Origin func(project weir.ProjectID, origin string) int
+// Run is a run as a Set is told of it.
+type Run struct {
+	ID    weir.RunID
+	Lane  weir.Lane
+	Due   weir.Time
+	Turn  weir.Turn // among the runs of its ordered key; none: it is not ordered
+	Holds bool      // it was tried: it holds its ordered key
+	Fresh bool      // nothing became of it yet: it may be skipped
 }
 
-// DefaultOriginLimit is how many runs of a project act on one origin at once
-// where nothing else is set.
-const DefaultOriginLimit = 64
-
-func (l *Limits) pipeline(project weir.ProjectID, pipeline string) (all, perKey int) {
-	if l.Pipeline == nil {
-		return 0, 0
-	}
-	return l.Pipeline(project, pipeline)
-}
-
-func (l *Limits) origin(project weir.ProjectID, origin string) int {
-	if l.Origin != nil {
-		if n := l.Origin(project, origin); n > 0 {
-			return n
-		}
-	}
-	return DefaultOriginLimit
+// Skip is a fresh run that found no place in a pipeline that skips such.
+type Skip struct {
+	Run    weir.RunID
+	Limit  int  // how many places there are, all of them taken
+	PerKey bool // they are those of the run's concurrency key
 }
 
 // Set is the runs of a shard that wait or run, and what decides between them.
@@ -38,17 +24,21 @@ func (l *Limits) origin(project weir.ProjectID, origin string) int {
 // an earlier one counts as the latest told before.
 type Set struct {
 	limits   Limits
+	began    weir.Time
 	now      weir.Time
 	projects map[weir.ProjectID]*project
 	turns    turns
 
-	waiting map[weir.RunID]int32 // slot
+	waiting map[weir.RunID]int32 // slot; of ordered runs only those that stand in their lane
 	slots   slots
 	lanes   slab[*lane]
 	later   node // root: its kids are the lanes whose first run was not due when last looked at
+	tickets map[weir.RunID]*ticket
+	skipped []Skip
 
 	running     map[weir.RunID]running
-	probes      []*breaker // heap by until: breakers for whose next probe something waits
+	outside     int     // running at an origin
+	timed       []*gate // heap by until: shut gates that open by themselves, for which something waits
 	failing     map[*gate]struct{}
 	manyFailing int // when to look whether some can be forgotten
 }
@@ -58,10 +48,14 @@ type running struct {
 	places
 }
 
-// New returns an empty set.
-func New(limits Limits) *Set {
+// New returns an empty set, to which nobody can tell what was started before:
+// rates count as used up.
+func New(limits Limits, now weir.Time) *Set {
 	return &Set{
 		limits:      limits,
+		began:       now,
+		now:         now,
+		tickets:     map[weir.RunID]*ticket{},
 		projects:    map[weir.ProjectID]*project{},
 		waiting:     map[weir.RunID]int32{},
 		later:       node{pos: absent},
@@ -71,39 +65,67 @@ func New(limits Limits) *Set {
 	}
 }
 
-// Add makes a run wait in a lane until it is due and its gates are open. A run
-// that waits already is moved; one that is running loses its places, as by
-// Remove.
-func (s *Set) Add(id weir.RunID, name weir.Lane, due weir.Time) {
-	if i, ok := s.waiting[id]; ok {
+// Add makes a run wait until it is due and its gates are open and, if it is
+// ordered, until the runs of its key that come before it are removed. A run that
+// waits already is moved; one that is running loses its places, as by Remove,
+// and counts as not begun.
+func (s *Set) Add(r Run) {
+	if r.Turn == (weir.Turn{}) {
+		s.wait(&r)
+	} else {
+		s.enqueue(&r)
+	}
+}
+
+// wait puts a run into its lane, or moves it there.
+func (s *Set) wait(r *Run) {
+	name := laneName{r.Lane, r.Fresh}
+	if i, ok := s.waiting[r.ID]; ok {
 		w := s.slots.items[i]
-		if l := s.lanes.items[w.lane]; l.name == name {
-			l.runs[w.pos].due = due
+		l := s.lanes.items[w.lane]
+		if l.name == name {
+			l.runs[w.pos].due = r.Due
 			fix(&s.slots, l.runs, int(w.pos))
 			s.requeue(l)
 			return
 		}
-		s.Remove(id)
+		s.unwait(l, int(w.pos))
 	} else {
-		s.stop(id)
+		s.stop(r.ID)
 	}
 	l := s.lane(name)
-	i := s.slots.put(slot{id: id, lane: l.num})
-	s.waiting[id] = i
-	l.runs = push(&s.slots, l.runs, waiter{due, i})
+	i := s.slots.put(slot{id: r.ID, lane: l.num})
+	s.waiting[r.ID] = i
+	l.runs = push(&s.slots, l.runs, waiter{r.Due, i})
 	if l.runs[0].slot == i {
 		s.requeue(l)
 	}
 }
 
-// Remove forgets a run that was cancelled, died or is gone for another reason.
-// The places of a running one are freed, and no breaker learns from it.
+// Remove forgets a run that was cancelled, died or is gone for another reason:
+// the next of its ordered key may start. The places of a running one are freed,
+// and no breaker learns from it.
 func (s *Set) Remove(id weir.RunID) {
-	if i, ok := s.waiting[id]; ok {
-		s.unwait(s.lanes.items[s.slots.items[i].lane], int(s.slots.items[i].pos))
-		return
+	if !s.unlane(id) {
+		s.stop(id)
 	}
-	s.stop(id)
+	if t, ok := s.tickets[id]; ok {
+		s.leave(t)
+	}
+}
+
+func (s *Set) isInLane(id weir.RunID) bool {
+	_, ok := s.waiting[id]
+	return ok
+}
+
+// unlane takes a run out of its lane, if it stands there.
+func (s *Set) unlane(id weir.RunID) bool {
+	i, ok := s.waiting[id]
+	if ok {
+		s.unwait(s.lanes.items[s.slots.items[i].lane], int(s.slots.items[i].pos))
+	}
+	return ok
 }
 
 // stop forgets a run that is running; of another it knows nothing.
@@ -113,10 +135,12 @@ func (s *Set) stop(id weir.RunID) {
 		return
 	}
 	delete(s.running, id)
-	if r.origin != nil && r.origin.breaker.probe == id {
-		r.origin.breaker.probe = weir.RunID{}
+	if r.origin != nil {
+		if r.origin.breaker.probe == id {
+			r.origin.breaker.probe = weir.RunID{}
+		}
+		s.freeOrigin(r.origin)
 	}
-	s.free(r.origin)
 	s.free(r.key)
 	s.free(r.pipe)
 }
@@ -135,7 +159,8 @@ func (s *Set) unwait(l *lane, pos int) {
 // Admit starts at most n runs that are due and whose gates are open, appends
 // them to dst and returns it. They count as running from then on. Projects take
 // turns; within a project, and so within a lane, the order is (due, id). It
-// returns fewer than n only when no other run may start at that time.
+// returns fewer than n only when no other run may start at that time. What was
+// skipped on the way is for Skipped to tell.
 func (s *Set) Admit(now weir.Time, n int, dst []weir.RunID) []weir.RunID {
 	s.tell(now)
 	for n > 0 && s.turns.first != nil {
@@ -151,11 +176,20 @@ func (s *Set) Admit(now weir.Time, n int, dst []weir.RunID) []weir.RunID {
 	return dst
 }
 
-// tell moves the time on: lanes become due, and breakers half-open.
+// Skipped returns the runs that were skipped since the last call. The set has
+// forgotten them.
+func (s *Set) Skipped() []Skip {
+	skipped := s.skipped
+	s.skipped = nil
+	return skipped
+}
+
+// tell moves the time on: lanes become due, breakers half-open, and rates let
+// the next one through.
 func (s *Set) tell(now weir.Time) {
 	s.now = max(s.now, now)
-	for len(s.probes) > 0 && s.probes[0].until <= s.now {
-		s.settle(&s.probes[0].gate.node)
+	for len(s.timed) > 0 && s.timed[0].until <= s.now {
+		s.settle(&s.timed[0].node)
 	}
 	for len(s.later.kids) > 0 && s.later.kids[0].rank.due <= s.now {
 		l := s.later.kids[0].lane
@@ -166,14 +200,38 @@ func (s *Set) tell(now weir.Time) {
 // admitOne starts the first run of a project that may, if there is one.
 func (s *Set) admitOne(p *project) (weir.RunID, bool) {
 	for len(p.ready.kids) > 0 {
-		l := p.ready.kids[0].kids[0].kids[0].lane
-		if g := s.shutGate(l); g != nil {
+		l := p.ready.first()
+		g := s.shutGate(l)
+		switch skip, ok := s.skips(l, g); {
+		case ok:
+			s.Remove(skip.Run)
+			s.skipped = append(s.skipped, skip)
+		case s.isBehind(l.rank.id):
+			s.unlane(l.rank.id) // it is skipped no more
+		case g != nil:
 			s.hang(l, g)
-			continue
+		default:
+			return s.start(l), true
 		}
-		return s.start(l), true
 	}
 	return weir.RunID{}, false
+}
+
+// skips reports whether the first run of l is skipped, g being the first gate
+// that is shut for it: in a pipeline that skips, a fresh run does not wait for a
+// place, nor for other runs of its ordered key.
+func (s *Set) skips(l *lane, g *gate) (Skip, bool) {
+	if !l.name.fresh || !l.bundle.pipe.skips {
+		return Skip{}, false
+	}
+	id := l.rank.id
+	if s.isBehind(id) {
+		return Skip{Run: id, Limit: 1, PerKey: l.key != nil}, true
+	}
+	if g != nil && (g == l.bundle.pipe || g == l.key) {
+		return Skip{Run: id, Limit: g.limit, PerKey: g == l.key}, true
+	}
+	return Skip{}, false
 }
 
 // start starts the first run of l, whose gates are open.
@@ -181,16 +239,23 @@ func (s *Set) start(l *lane) weir.RunID {
 	id := l.rank.id
 	at := places{pipe: l.bundle.pipe, key: l.key, origin: l.bundle.origin}
 	s.take(at.pipe)
+	s.pay(at.pipe.rate)
 	s.take(at.key)
-	s.takeOrigin(at.origin, id)
+	if at.origin != nil {
+		s.takeOrigin(at.origin, id)
+		s.pay(at.origin)
+	}
 	s.running[id] = running{project: at.pipe.owner, places: at}
 	s.unwait(l, 0)
+	if t, ok := s.tickets[id]; ok {
+		s.try(t)
+	}
 	return id
 }
 
 // NextDue returns the time at which to call Admit again after it returned
-// fewer runs than it was asked for: the next due time of a lane, or the next
-// probe of a breaker for which runs wait. Nothing can start earlier unless a
+// fewer runs than it was asked for: the next due time of a lane, or when a gate
+// for which runs wait opens by itself. Nothing can start earlier unless a
 // run is added or a place freed; nothing need start then, where another gate
 // turns out to be shut. It is false where nothing waits for time.
 func (s *Set) NextDue() (weir.Time, bool) {
@@ -199,8 +264,8 @@ func (s *Set) NextDue() (weir.Time, bool) {
 	if ok {
 		next = s.later.kids[0].rank.due
 	}
-	if len(s.probes) > 0 && (!ok || s.probes[0].until < next) {
-		next, ok = s.probes[0].until, true
+	if len(s.timed) > 0 && (!ok || s.timed[0].until < next) {
+		next, ok = s.timed[0].until, true
 	}
 	return next, ok
 }
@@ -212,13 +277,22 @@ func (s *Set) Running(id weir.RunID) bool {
 }
 
 // WaitingCount returns how many runs wait, for time, gates or their turn.
-func (s *Set) WaitingCount() int { return len(s.waiting) }
+func (s *Set) WaitingCount() int {
+	n := len(s.waiting)
+	for id, t := range s.tickets {
+		if t.pos != absent && !s.isInLane(id) {
+			n++
+		}
+	}
+	return n
+}
 
 // RunningCount returns how many runs are being tried.
 func (s *Set) RunningCount() int { return len(s.running) }
 
 // Due returns the waiting runs that are due, in no order, whatever their gates
-// say. It looks at all that wait: for a restart, not for each pass.
+// say, but of an ordered key only the one that is first. It looks at all that
+// wait: for a restart, not for each pass.
 func (s *Set) Due(now weir.Time) []weir.RunID {
 	var due []weir.RunID
 	for id, i := range s.waiting {

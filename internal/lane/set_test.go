@@ -21,7 +21,7 @@ type named struct {
 	names map[weir.RunID]string
 }
 
-func newNamed(limits Limits) named { return named{New(limits), map[weir.RunID]string{}} }
+func newNamed(limits Limits) named { return named{New(limits, 0), map[weir.RunID]string{}} }
 
 func (n named) id(name string) weir.RunID {
 	id := weir.Origin{At: 1, Trigger: name}.RunID()
@@ -29,12 +29,19 @@ func (n named) id(name string) weir.RunID {
 	return id
 }
 
-func (n named) add(name string, l weir.Lane, due weir.Time) { n.Add(n.id(name), l, due) }
+func (n named) add(name string, l weir.Lane, due weir.Time) {
+	n.Add(Run{ID: n.id(name), Lane: l, Due: due})
+}
 
 func (n named) finish(v weir.Verdict, now weir.Time, names ...string) {
 	for _, name := range names {
 		n.Finish(n.id(name), v, now)
 	}
+}
+
+func (n named) enters(name, origin string, now weir.Time) bool {
+	_, ok := n.Enter(n.id(name), origin, now)
+	return ok
 }
 
 // admits checks which runs are started, in order.
@@ -51,8 +58,8 @@ func (n named) admits(t *testing.T, now weir.Time, max int, want ...string) {
 
 func limits(pipeline, perKey, origin int) Limits {
 	return Limits{
-		Pipeline: func(weir.ProjectID, string) (int, int) { return pipeline, perKey },
-		Origin:   func(weir.ProjectID, string) int { return origin },
+		Pipeline: func(weir.ProjectID, string) PipelineLimits { return PipelineLimits{All: pipeline, PerKey: perKey} },
+		Origin:   func(weir.ProjectID, string) OriginLimits { return OriginLimits{All: origin} },
 	}
 }
 
@@ -167,9 +174,9 @@ func TestLimitsHoldForPipelineKeyAndOrigin(t *testing.T) {
 
 func TestAnOriginHasSixtyFourPlacesByDefault(t *testing.T) {
 	t.Parallel()
-	s := New(Limits{})
+	s := New(Limits{}, 0)
 	for i := range 100 {
-		s.Add(runID(i), weir.Lane{Project: 1, Pipeline: "p", Origin: alive}, 1)
+		s.Add(Run{ID: runID(i), Lane: weir.Lane{Project: 1, Pipeline: "p", Origin: alive}, Due: 1})
 	}
 
 	if got := len(s.Admit(1, 100, nil)); got != DefaultOriginLimit {
@@ -180,7 +187,7 @@ func TestAnOriginHasSixtyFourPlacesByDefault(t *testing.T) {
 func TestLimitsThatChangedHoldForWaitingLanes(t *testing.T) {
 	t.Parallel()
 	limit := 1
-	s := newNamed(Limits{Pipeline: func(weir.ProjectID, string) (int, int) { return limit, 0 }})
+	s := newNamed(Limits{Pipeline: func(weir.ProjectID, string) PipelineLimits { return PipelineLimits{All: limit} }})
 	for _, name := range []string{"a", "b", "c", "d"} {
 		s.add(name, weir.Lane{Project: 1, Pipeline: "p", Key: name}, weir.Time(name[0]))
 	}
@@ -232,19 +239,19 @@ func TestARunChangesItsOrigin(t *testing.T) {
 	s.add("c", weir.Lane{Project: 1, Pipeline: "p", Origin: dead}, 3)
 	s.admits(t, 10, 9, "a", "c")
 
-	if !s.Enter(s.id("a"), alive, 10) {
+	if !s.enters("a", alive, 10) {
 		t.Error("a may not stay where it is")
 	}
 	s.admits(t, 10, 9)
-	if s.Enter(s.id("a"), dead, 10) {
+	if s.enters("a", dead, 10) {
 		t.Error("a entered an origin that is full")
 	}
 	s.admits(t, 10, 9, "b")
 	s.finish(weir.Reached, 11, "c")
-	if !s.Enter(s.id("b"), dead, 11) {
+	if !s.enters("b", dead, 11) {
 		t.Error("b could not enter an origin with a free place")
 	}
-	if !s.Enter(s.id("b"), "", 11) || s.Enter(s.id("gone"), alive, 11) {
+	if !s.enters("b", "", 11) || s.enters("gone", alive, 11) {
 		t.Error("Enter of no origin, or of a run that is not running")
 	}
 }
@@ -337,7 +344,7 @@ func TestTriesUnderWayWhenTheBreakerOpensCountOnce(t *testing.T) {
 	t.Parallel()
 	s := newNamed(Limits{})
 	for i := range 30 {
-		s.Add(runID(i), weir.Lane{Project: 1, Pipeline: "p", Origin: dead}, 1)
+		s.Add(Run{ID: runID(i), Lane: weir.Lane{Project: 1, Pipeline: "p", Origin: dead}, Due: 1})
 	}
 	started := s.Admit(10, 99, nil)
 
@@ -464,10 +471,10 @@ func TestATryThatAskedNobodyTellsABreakerNothing(t *testing.T) {
 
 func TestOriginsThatFailedAreForgotten(t *testing.T) {
 	t.Parallel()
-	s := New(Limits{})
+	s := New(Limits{}, 0)
 	for i := range 100_000 {
 		now := weir.Time(i) * 1_000_000
-		s.Add(runID(i), weir.Lane{Project: 1, Pipeline: "p", Origin: fmt.Sprintf("https://%d.example", i)}, now)
+		s.Add(Run{ID: runID(i), Lane: weir.Lane{Project: 1, Pipeline: "p", Origin: fmt.Sprintf("https://%d.example", i)}, Due: now})
 		s.Admit(now, 1, nil)
 		s.Finish(runID(i), weir.Unreached, now)
 	}

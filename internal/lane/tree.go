@@ -40,11 +40,19 @@ func (byRank) moved(n *node, at int)  { n.pos = at }
 
 // stands reports whether n should be among its home's kids: something waits
 // below it, and it is no shut gate.
-func (n *node) stands(now weir.Time) bool {
+func (s *Set) stands(n *node) bool {
 	if n.lane != nil {
 		return len(n.lane.runs) > 0
 	}
-	return len(n.kids) > 0 && (n.gate == nil || !n.gate.shut(now))
+	return len(n.kids) > 0 && (n.gate == nil || !s.shut(n.gate))
+}
+
+// first returns the lane with the first run below n, which has kids.
+func (n *node) first() *lane {
+	for n.lane == nil {
+		n = n.kids[0]
+	}
+	return n.lane
 }
 
 // settle puts n where it belongs after its rank, its kids or its gate changed,
@@ -54,7 +62,7 @@ func (s *Set) settle(n *node) {
 		if len(n.kids) > 0 {
 			n.rank = n.kids[0].rank
 		}
-		home, stands := n.home, n.stands(s.now)
+		home, stands := n.home, s.stands(n)
 		switch {
 		case stands && n.pos != absent:
 			fix(byRank{}, home.kids, n.pos)
@@ -64,7 +72,7 @@ func (s *Set) settle(n *node) {
 			home.kids = remove(byRank{}, home.kids, n.pos)
 			n.pos = absent
 		}
-		if n.gate != nil && n.gate.breaker != nil {
+		if n.gate != nil {
 			s.arm(n.gate)
 		}
 		if home.pos != absent && len(home.kids) > 0 && home.kids[0].rank == home.rank {
@@ -93,10 +101,12 @@ func (s *Set) move(n, to *node) {
 // project is a tenant's part of the tree.
 type project struct {
 	id      weir.ProjectID
-	ready   node // root: its kids are the open gates under which something due hangs
+	ready   node // root: its kids are the open gates, and the bundles, under which something due hangs
+	outside gate // of all that goes to an origin
 	gates   map[gateName]*gate
 	bundles map[bundleName]*bundle
-	lanes   map[weir.Lane]*lane
+	lanes   map[laneName]*lane
+	queues  map[queueName]*queue
 
 	queued bool // in turns
 	next   *project
@@ -111,9 +121,12 @@ func (s *Set) project(id weir.ProjectID) *project {
 		ready:   node{pos: absent},
 		gates:   map[gateName]*gate{},
 		bundles: map[bundleName]*bundle{},
-		lanes:   map[weir.Lane]*lane{},
+		lanes:   map[laneName]*lane{},
+		queues:  map[queueName]*queue{},
 	}
 	p.ready.project = p
+	p.outside = gate{name: gateName{kind: Outside}, owner: p, timer: absent}
+	p.outside.node = node{gate: &p.outside, home: &p.ready, pos: absent}
 	s.projects[id] = p
 	return p
 }

@@ -19,7 +19,8 @@ const form = 2
 var errForm = errors.New("state: a stored row is damaged or of a newer form")
 
 // AppendRun appends to b what of r is in no column of its own: all but ID,
-// Project, State, Pipeline, Due, the lane and Firing's Trigger and Executions.
+// Project, State, Pipeline, Due, the lane, Queued, Holds and Firing's Trigger and
+// Executions.
 func AppendRun(b []byte, r *weir.Run) []byte {
 	f := &r.Firing
 	b = append(b, form, byte(f.Reason), flag(f.Quiet))
@@ -40,9 +41,6 @@ func AppendRun(b []byte, r *weir.Run) []byte {
 	b = binary.AppendUvarint(b, uint64(f.Hops))
 	b = appendMembers(b, f.Members)
 	b = appendText(b, f.Error)
-	b = binary.AppendVarint(b, int64(r.Queued.Due))
-	b = binary.AppendUvarint(b, uint64(r.Queued.Seq))
-	b = append(b, flag(r.Holds))
 	b = binary.AppendUvarint(b, uint64(len(r.Done)))
 	for i := range r.Done {
 		b = appendOutcome(b, &r.Done[i])
@@ -67,8 +65,6 @@ func DecodeRun(body []byte, r *weir.Run) error {
 	f.Chunks, f.Hops = int(d.uint()), int(d.uint())
 	f.Members = d.members()
 	f.Error = d.text()
-	r.Queued = weir.Turn{Due: weir.Time(d.int()), Seq: weir.Seq(d.uint())}
-	r.Holds = d.byte() == 1
 	if n := d.count(outcomeLeast); n > 0 {
 		r.Done = make([]weir.StepOutcome, n)
 	}

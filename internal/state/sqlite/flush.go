@@ -19,6 +19,7 @@ var (
   key_hash = excluded.key_hash, due_us = excluded.due_us, body = excluded.body`)
 	putRuns = puts("runs", runColumns, `ON CONFLICT (id) DO UPDATE SET
   pipeline = excluded.pipeline, lane_key = excluded.lane_key, origin = excluded.origin, due_us = excluded.due_us,
+  queued_us = excluded.queued_us, queued_seq = excluded.queued_seq, holds = excluded.holds,
   trigger = excluded.trigger, executions = excluded.executions, body = excluded.body`)
 	putChunks      = puts("chunks", chunkColumns, `ON CONFLICT (grp, idx) DO UPDATE SET members = excluded.members`)
 	putLeases      = puts("leases", leaseColumns, "")
@@ -86,7 +87,7 @@ func flushRuns(ctx context.Context, c *conn, l *fold.Layer) error {
 		r := &l.Runs[i]
 		body := c.body(func(b []byte) []byte { return state.AppendRun(b, r) })
 		return append(args, r.ID[:], int64(r.Project), int64(r.State), r.Pipeline, r.Lane.Key, r.Lane.Origin, int64(r.Due),
-			r.Firing.Trigger, state.JoinExecutions(r.Firing.Executions), body)
+			int64(r.Queued.Due), int64(r.Queued.Seq), r.Holds, r.Firing.Trigger, state.JoinExecutions(r.Firing.Executions), body)
 	})
 	if err != nil {
 		return err

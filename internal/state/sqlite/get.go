@@ -12,7 +12,7 @@ import (
 // The columns of live state, in the order in which scans and flushes know them.
 const (
 	groupColumns = `id, project, trigger, key_hash, due_us, body`
-	runColumns   = `id, project, state, pipeline, lane_key, origin, due_us, trigger, executions, body`
+	runColumns   = `id, project, state, pipeline, lane_key, origin, due_us, queued_us, queued_seq, holds, trigger, executions, body`
 	chunkColumns = `grp, idx, members`
 	leaseColumns = `run, node, try, began_us`
 )
@@ -110,7 +110,8 @@ func scanRun(r row) (*weir.Run, error) {
 	}
 	run := &weir.Run{ID: id, Project: weir.ProjectID(r.int(1)), State: weir.RunState(r.int(2)), Pipeline: r.text(3), Due: r.time(6)}
 	run.Lane = weir.Lane{Project: run.Project, Pipeline: run.Pipeline, Key: r.text(4), Origin: r.text(5)}
-	run.Firing.Trigger = r.text(7)
-	run.Firing.Executions = state.SplitExecutions(r.text(8))
-	return run, state.DecodeRun(r.blob(9), run)
+	run.Queued, run.Holds = r.turn(7), r.int(9) == 1
+	run.Firing.Trigger = r.text(10)
+	run.Firing.Executions = state.SplitExecutions(r.text(11))
+	return run, state.DecodeRun(r.blob(12), run)
 }

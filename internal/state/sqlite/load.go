@@ -16,7 +16,7 @@ const (
 	countGroups     = `SELECT count(*) FROM groups`
 	selectGroupRefs = `SELECT id, key_hash, due_us FROM groups ORDER BY id`
 	countRuns       = `SELECT count(*) FROM runs`
-	selectRunRefs   = `SELECT id, project, state, pipeline, lane_key, origin, due_us FROM runs ORDER BY id`
+	selectRunRefs   = `SELECT id, project, state, pipeline, lane_key, origin, due_us, queued_us, queued_seq, holds FROM runs ORDER BY id`
 )
 
 // Load reads what the fold goes on from, as one snapshot. Versions are all that
@@ -91,7 +91,7 @@ func loadRuns(ctx context.Context, c *conn, p *fold.Checkpoint) error {
 	return c.query(ctx, selectRunRefs, nil, func(r row) error {
 		id, err := r.id(0)
 		p.Runs = append(p.Runs, fold.RunRef{
-			ID: id, State: weir.RunState(r.int(2)), Due: r.time(6),
+			ID: id, State: weir.RunState(r.int(2)), Due: r.time(6), Queued: r.turn(7), Holds: r.int(9) == 1,
 			Lane: weir.Lane{
 				Project: weir.ProjectID(r.int(1)), Pipeline: texts.of(r.text(3)), Key: texts.of(r.text(4)), Origin: texts.of(r.text(5)),
 			},

@@ -38,6 +38,7 @@ func fullRun(n int) weir.Run {
 	r := plainRun(n)
 	r.State, r.N, r.Tries, r.Error, r.Ended = weir.RunDead, 1<<31, 8, "POST https://a.example: 500", start+7
 	r.Lane.Key = `"tenant 7"`
+	r.Queued, r.Holds = weir.Turn{Due: start - 9, Seq: 1 << 50}, true
 	r.Firing = weir.Firing{
 		Reason: weir.Expired, Trigger: "usage", Revision: 1 << 50, Key: `{"n":1}`, Group: groupID(n), PipeRev: 12,
 		Made: start - 1, Executions: []string{"a", "b"}, Members: members(n, 255), Chunks: 3, Hops: 16, Quiet: true,
@@ -161,7 +162,7 @@ func loadRefers(t *testing.T, s suite) {
 			r = fullRun(n)
 		}
 		l.Runs, l.Groups = append(l.Runs, r), append(l.Groups, g)
-		want.Runs = append(want.Runs, fold.RunRef{ID: r.ID, State: r.State, Due: r.Due, Lane: r.Lane})
+		want.Runs = append(want.Runs, fold.RunRef{ID: r.ID, State: r.State, Due: r.Due, Lane: r.Lane, Queued: r.Queued, Holds: r.Holds})
 		want.Groups = append(want.Groups, fold.GroupRef{ID: g.ID, KeyHash: g.KeyHash, Due: g.Due})
 	}
 	l.Leases = []fold.LeaseRow{{Run: runID(2), Node: "a", Try: 1, Began: start}, {Run: runID(5), Node: "b", Try: 9, Began: start + 1}}

@@ -72,7 +72,9 @@ CREATE TABLE chunks (
 ) STRICT, WITHOUT ROWID;
 
 -- state: 1 pending, 3 waiting, 5 dead (weir.RunState). The lane is (project,
--- pipeline, lane_key, origin). executions are joined by line breaks.
+-- pipeline, lane_key, origin). Of a run of an ordered key, queued is its place
+-- there and holds that it was tried, else they are 0. executions are joined by
+-- line breaks.
 CREATE TABLE runs (
   id         BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
   project    INTEGER NOT NULL CHECK (project > 0),
@@ -81,6 +83,9 @@ CREATE TABLE runs (
   lane_key   TEXT NOT NULL,
   origin     TEXT NOT NULL,
   due_us     INTEGER NOT NULL,
+  queued_us  INTEGER NOT NULL,
+  queued_seq INTEGER NOT NULL,
+  holds      INTEGER NOT NULL CHECK (holds IN (0, 1)),
   trigger    TEXT NOT NULL,
   executions TEXT NOT NULL,
   body       BLOB NOT NULL

@@ -103,6 +103,9 @@ CREATE TABLE runs (
   lane_key   TEXT NOT NULL,
   origin     TEXT NOT NULL,
   due_us     INTEGER NOT NULL,
+  queued_us  INTEGER NOT NULL,
+  queued_seq INTEGER NOT NULL,
+  holds      INTEGER NOT NULL CHECK (holds IN (0, 1)),
   trigger    TEXT NOT NULL,
   executions TEXT NOT NULL,
   body       BLOB NOT NULL

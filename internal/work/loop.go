@@ -32,9 +32,11 @@ type Secrets interface {
 	Reveal(ctx context.Context, project weir.ProjectID, name string) (string, error)
 }
 
-// Options says what a loop works with. The interfaces and Logger are required.
+// Options says what a loop works with. The interfaces but Blobs, and Logger, are
+// required.
 type Options struct {
 	Journal    Journal
+	Blobs      Blobs // nil: there are none
 	Dispatcher Dispatcher
 	Secrets    Secrets
 	Logger     *slog.Logger

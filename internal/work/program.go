@@ -3,6 +3,7 @@ package work
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"weir"
@@ -134,5 +135,5 @@ func isQuick(lease *weir.Lease) bool {
 		}
 		left++
 	}
-	return left == 0 || lease.Events != nil || len(lease.Run.Firing.Members) == 0
+	return left == 0 || len(lease.Run.Firing.Members) == 0 || lease.Events != nil && !slices.ContainsFunc(lease.Events, lacksData)
 }

@@ -70,11 +70,14 @@ func (l *Loop) attempt(ctx context.Context, t *try) (end ending) {
 		return ending{kind: weir.Succeeded}
 	}
 	if err := l.load(ctx, t); err != nil {
-		return l.failed(ctx, t, step.Outcome{}, fmt.Errorf("load the batch: %w", err))
+		return l.failed(ctx, t, unloaded(err), fmt.Errorf("load the batch: %w", err))
 	}
 	t.log.Mask, t.log.Max = t.mask.text, l.Limits.Log
 	in := &step.Input{
 		Run: &t.lease.Run, Log: &t.log, Limits: l.Limits, Scope: l.scope(ctx, t), Destinations: t.lease.Destinations,
+	}
+	if l.Blobs != nil {
+		in.Open = l.open
 	}
 	for i := range prog.steps {
 		t.at = i
@@ -246,31 +249,6 @@ func (t *try) takeResult(s *compiled, in *step.Input) error {
 	t.result = done.Output
 	if s.replaces {
 		return t.replaced(s, in, done.Output)
-	}
-	return nil
-}
-
-// load reads the batch where the lease came without it.
-func (l *Loop) load(ctx context.Context, t *try) error {
-	members := t.lease.Run.Firing.Members
-	t.events = t.lease.Events
-	if t.events != nil || len(members) == 0 {
-		return nil
-	}
-	members = sorted(members)
-	seqs := make([]weir.Seq, len(members))
-	for i, m := range members {
-		seqs[i] = m.Seq
-	}
-	records, err := l.Journal.Records(ctx, seqs)
-	if err != nil {
-		return err
-	}
-	t.events = make([]*weir.Record, 0, len(records))
-	for _, rec := range records {
-		if rec != nil && rec.Event != nil {
-			t.events = append(t.events, rec)
-		}
 	}
 	return nil
 }

@@ -1,0 +1,134 @@
+package work
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+
+	"weir"
+	"weir/internal/step"
+)
+
+// Blobs keeps the data that is not in the journal. NotFound and Internal errors
+// say that it is lost; others may pass.
+type Blobs interface {
+	Read(ctx context.Context, b weir.Blob) ([]byte, error) // verified
+	Open(ctx context.Context, id string) (io.ReadSeekCloser, int64, error)
+}
+
+const (
+	maxBatch   = 64 << 20 // bytes of the data of a batch
+	loadAtOnce = 256      // records of a batch
+)
+
+// load gives the try its batch, with all data that expressions see: what came
+// with the lease or is in the journal, and what stands in blobs.
+func (l *Loop) load(ctx context.Context, t *try) error {
+	batch := t.lease.Events
+	if batch == nil {
+		var err error
+		if batch, err = l.records(ctx, t.lease.Run.Firing.Members); err != nil {
+			return err
+		}
+	}
+	if err := fits(batch); err != nil {
+		return err
+	}
+	t.events = batch
+	if l.Blobs == nil || !slices.ContainsFunc(batch, lacksData) {
+		return nil
+	}
+	t.events = slices.Clone(batch)
+	for i, rec := range batch {
+		if !lacksData(rec) {
+			continue
+		}
+		whole, event := *rec, *rec.Event
+		whole.Event = &event
+		var err error
+		if event.Data, err = l.Blobs.Read(ctx, *event.Blob); err != nil {
+			return lost(&event, err)
+		}
+		t.events[i] = &whole
+	}
+	return nil
+}
+
+// records reads the events of a batch from the journal, in order. Those that are
+// no longer there are left out.
+func (l *Loop) records(ctx context.Context, members []weir.Member) ([]*weir.Record, error) {
+	members = sorted(members)
+	batch := make([]*weir.Record, 0, len(members))
+	for part := range slices.Chunk(members, loadAtOnce) {
+		seqs := make([]weir.Seq, len(part))
+		for i, m := range part {
+			seqs[i] = m.Seq
+		}
+		records, err := l.Journal.Records(ctx, seqs)
+		if err != nil {
+			return nil, err
+		}
+		for _, rec := range records {
+			if rec != nil && rec.Event != nil {
+				batch = append(batch, rec)
+			}
+		}
+		if err := fits(batch); err != nil {
+			return nil, err
+		}
+	}
+	return batch, nil
+}
+
+func lacksData(rec *weir.Record) bool { return rec.Event.LacksData() }
+
+// fits bounds what a batch takes in memory, with the blobs that are to be read.
+func fits(batch []*weir.Record) error {
+	size := int64(0)
+	for _, rec := range batch {
+		size += int64(len(rec.Event.Data))
+		if lacksData(rec) {
+			size += rec.Event.Blob.Size
+		}
+	}
+	if size > maxBatch {
+		return &unusable{weir.E("", weir.TooLarge, "the data of the batch is %d bytes long or more, and %d are the most: use a smaller count or max_events",
+			size, maxBatch)}
+	}
+	return nil
+}
+
+// lost says of which event the data cannot be read, and whether it ever will.
+func lost(e *weir.Event, err error) error {
+	switch weir.CodeOf(err) {
+	case weir.NotFound, weir.Invalid, weir.Internal:
+		return &unusable{weir.E("", weir.NotFound, "the data of event %s of %s is lost: %w", e.ID, e.Source, err)}
+	default:
+		return err
+	}
+}
+
+// unusable is why a batch can never be acted on.
+type unusable struct{ error }
+
+// unloaded is the outcome of a step whose batch could not be loaded: nothing, or
+// a final failure.
+func unloaded(err error) step.Outcome {
+	if u, ok := errors.AsType[*unusable](err); ok {
+		return step.Final(u.Error())
+	}
+	return step.Outcome{}
+}
+
+// open opens the blob of an event for a step that passes it on.
+func (l *Loop) open(ctx context.Context, b *weir.Blob) (io.ReadCloser, error) {
+	f, size, err := l.Blobs.Open(ctx, b.ID)
+	if err != nil {
+		return nil, err
+	}
+	if size != b.Size {
+		return nil, errors.Join(f.Close(), weir.E("", weir.Internal, "blob %s is damaged: it has %d bytes, and its record says %d", b.ID, size, b.Size))
+	}
+	return f, nil
+}

@@ -1,0 +1,117 @@
+package work
+
+import (
+	"context"
+	"io"
+	"strings"
+	"testing"
+
+	"weir"
+)
+
+// files are blobs by id.
+type files map[string]string
+
+func (f files) Read(_ context.Context, b weir.Blob) ([]byte, error) {
+	switch data, ok := f[b.ID]; {
+	case b.ID == "busy":
+		return nil, weir.E("read blob", weir.Unavailable, "too many open files")
+	case !ok:
+		return nil, weir.E("", weir.NotFound, "blob %s is not there", b.ID)
+	default:
+		return []byte(data), nil
+	}
+}
+
+type file struct{ *strings.Reader }
+
+func (file) Close() error { return nil }
+
+func (f files) Open(_ context.Context, id string) (io.ReadSeekCloser, int64, error) {
+	return file{strings.NewReader(f[id])}, int64(len(f[id])), nil
+}
+
+// blobRun is a run of one event whose data is a blob.
+func (b *bench) blobRun(blob *weir.Blob) weir.Run {
+	run := b.run(`null`)
+	e := b.journal.records[run.Firing.Members[0].Seq-1].Event
+	e.Data, e.Blob = nil, blob
+	return run
+}
+
+func TestStepsSeeTheDataOfBlobs(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Options{Blobs: files{"b1": `{"n":7}`}})
+	p := steps(filterStep("data.n == 7"), weir.Step{Emit: &weir.EmitStep{Type: "out", Data: []byte(`{"n":"${data.n}"}`)}})
+	for name, lease := range map[string]func(run weir.Run) weir.Lease{
+		"a batch from the journal": func(run weir.Run) weir.Lease { return lease(run, p) },
+		"a batch at hand": func(run weir.Run) weir.Lease {
+			l := lease(run, p)
+			l.Events = b.journal.records[run.Firing.Members[0].Seq-1:][:1:1]
+			return l
+		},
+	} {
+		run := b.blobRun(&weir.Blob{ID: "b1", Size: 7})
+		run.ID[0] = name[2]
+		run.ID[1] = name[len(name)-1]
+		n := len(b.journal.records)
+
+		b.Take([]weir.Lease{lease(run)})
+		<-b.gate.ended
+
+		if out := b.journal.emitted(n); len(out) != 1 || string(out[0].Data) != `{"n":7}` {
+			t.Errorf("%s: emitted %+v", name, out)
+		}
+		if e := b.journal.records[run.Firing.Members[0].Seq-1].Event; e.Data != nil {
+			t.Errorf("%s: the journal's record was given data", name)
+		}
+	}
+}
+
+func TestABatchWithoutItsDataIsNotActedOn(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		blob weir.Blob
+		kind weir.ChangeKind
+		want string
+	}{
+		"lost":      {weir.Blob{ID: "none", Size: 7}, weir.Died, "the data of event a of /s is lost: blob none is not there"},
+		"too large": {weir.Blob{ID: "b1", Size: 64<<20 + 1}, weir.Died, "67108865 bytes long or more, and 67108864 are the most"},
+		"busy":      {weir.Blob{ID: "busy", Size: 7}, weir.Retrying, "load the batch: read blob: too many open files"},
+	} {
+		b := newBench(t, Options{Blobs: files{"b1": `{}`}})
+		to := newReceiver(t)
+
+		_, changes := b.try(b.blobRun(&c.blob), steps(httpStep(to.URL)))
+
+		if got := changes[0]; got.Kind != c.kind || !strings.Contains(got.Error, c.want) {
+			t.Errorf("%s: %s: %s", name, got.Kind, got.Error)
+		}
+		if len(to.got()) > 0 {
+			t.Errorf("%s: it was sent", name)
+		}
+	}
+}
+
+func TestAFileIsNotReadButMayBeOpened(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Options{Blobs: files{"f1": "bytes"}})
+	run := b.blobRun(&weir.Blob{ID: "f1", Size: 5, File: true})
+
+	_, changes := b.try(run, steps(logStep("${event.id} ${has(data.x)}")))
+
+	if got := changes[0].Attempt.Log; changes[0].Kind != weir.Succeeded || !strings.Contains(got, "a false") {
+		t.Errorf("%s: %s, %s", changes[0].Kind, got, changes[0].Error)
+	}
+	f, err := b.open(t.Context(), &weir.Blob{ID: "f1", Size: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if got, err := io.ReadAll(f); string(got) != "bytes" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := b.open(t.Context(), &weir.Blob{ID: "f1", Size: 6}); weir.CodeOf(err) != weir.Internal {
+		t.Error(err)
+	}
+}

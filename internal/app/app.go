@@ -100,7 +100,7 @@ func (a *App) wire(ctx context.Context) error {
 	})
 	a.door = ingest.New(ingest.Options{
 		Journal: a.journal, Refusals: a.state, Log: a.log,
-		Limits: ingest.Limits{Data: int(limits.EventData), Body: int64(limits.Body), Events: limits.BatchEvents},
+		Limits: doorLimits(limits), InFlight: int64(limits.InFlight), Unverified: int64(limits.HooksInFlight),
 	})
 	a.work = work.New(work.Options{
 		Journal: a.journal, Dispatcher: a.dispatch, Secrets: secrets, Logger: a.log, Node: a.config.Node,
@@ -130,6 +130,13 @@ func (a *App) wire(ctx context.Context) error {
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
 	return nil
+}
+
+func doorLimits(l config.Limits) ingest.Limits {
+	return ingest.Limits{
+		Data: int(l.EventData), Inline: int(l.InlineData), Body: int64(l.Body), Events: l.BatchEvents, Lines: l.ChunkLines,
+		File: int64(l.File), Files: l.FormFiles, Fields: int64(l.FormFields),
+	}
 }
 
 func stepLimits(l config.Limits) step.Limits {

@@ -34,13 +34,22 @@ type Log struct {
 
 // Limits bound what one client, event or run may take.
 type Limits struct {
-	EventData   Size          `yaml:"event_data"`   // data of one event
-	Body        Size          `yaml:"body"`         // a request with events
-	BatchEvents int           `yaml:"batch_events"` // events in a request
+	EventData     Size `yaml:"event_data"`      // data of one event
+	InlineData    Size `yaml:"inline_data"`     // data that stands in the journal; what is longer is a blob
+	Body          Size `yaml:"body"`            // a request with events, and lines that are taken together
+	BatchEvents   int  `yaml:"batch_events"`    // events in a request
+	ChunkLines    int  `yaml:"chunk_lines"`     // lines that are taken together
+	File          Size `yaml:"file"`            // an uploaded file
+	FormFiles     int  `yaml:"form_files"`      // files in a form
+	FormFields    Size `yaml:"form_fields"`     // the other fields of a form together
+	InFlight      Size `yaml:"in_flight"`       // bodies at the door at once
+	HooksInFlight Size `yaml:"hooks_in_flight"` // likewise, of webhooks, whose senders are not known yet
+
 	StepTimeout weir.Duration `yaml:"step_timeout"` // of a step that sets none
 	RunLog      Size          `yaml:"run_log"`      // log of one try
 	WorkerSlots int           `yaml:"worker_slots"` // runs tried at once by this node
 	Origin      int           `yaml:"origin"`       // runs of a project at one origin at once
+	Streams     int           `yaml:"streams"`      // streams open at once
 }
 
 // Admin is how the first start knows the administrator. A token that is not set
@@ -62,13 +71,22 @@ func Default() Config {
 		Node:   node,
 		Log:    Log{Level: "info", Format: "text"},
 		Limits: Limits{
-			EventData:   1 * MiB,
-			Body:        8 * MiB,
-			BatchEvents: 1000,
+			EventData:     1 * MiB,
+			InlineData:    256 * KiB,
+			Body:          8 * MiB,
+			BatchEvents:   1000,
+			ChunkLines:    1000,
+			File:          100 * MiB,
+			FormFiles:     100,
+			FormFields:    64 * KiB,
+			InFlight:      256 * MiB,
+			HooksInFlight: 64 * MiB,
+
 			StepTimeout: weir.Duration(30 * time.Second),
 			RunLog:      64 * KiB,
 			WorkerSlots: 256,
 			Origin:      64,
+			Streams:     1000,
 		},
 	}
 }

@@ -46,8 +46,9 @@ func TestDefaultsAreValidAndAsDocumented(t *testing.T) {
 		Data: "weir-data", Listen: "127.0.0.1:9347", Node: got.Node,
 		Log: Log{Level: "info", Format: "text"},
 		Limits: Limits{
-			EventData: 1 << 20, Body: 8 << 20, BatchEvents: 1000, StepTimeout: weir.Duration(30 * time.Second),
-			RunLog: 64 << 10, WorkerSlots: 256, Origin: 64,
+			EventData: 1 << 20, InlineData: 256 << 10, Body: 8 << 20, BatchEvents: 1000, ChunkLines: 1000,
+			File: 100 << 20, FormFiles: 100, FormFields: 64 << 10, InFlight: 256 << 20, HooksInFlight: 64 << 20, StepTimeout: weir.Duration(30 * time.Second),
+			RunLog: 64 << 10, WorkerSlots: 256, Origin: 64, Streams: 1000,
 		},
 	}
 	if err != nil || diff(want, got) != "" {
@@ -60,6 +61,8 @@ var others = map[string]string{
 	"WEIR_DATA": "/var/lib/weir", "WEIR_LISTEN": "0.0.0.0:80", "WEIR_NODE": "n1",
 	"WEIR_ALLOW_DESTINATION": "10.1.2.3/16, ::1", "WEIR_LOG_LEVEL": "debug", "WEIR_LOG_FORMAT": "json",
 	"WEIR_LIMITS_EVENT_DATA": "2MiB", "WEIR_LIMITS_BODY": "9MiB", "WEIR_LIMITS_BATCH_EVENTS": "10",
+	"WEIR_LIMITS_INLINE_DATA": "1KiB", "WEIR_LIMITS_CHUNK_LINES": "10", "WEIR_LIMITS_FILE": "1GiB", "WEIR_LIMITS_FORM_FILES": "3",
+	"WEIR_LIMITS_FORM_FIELDS": "1KiB", "WEIR_LIMITS_IN_FLIGHT": "1GiB", "WEIR_LIMITS_HOOKS_IN_FLIGHT": "16MiB",
 	"WEIR_LIMITS_STEP_TIMEOUT": "1m", "WEIR_LIMITS_RUN_LOG": "1KiB",
 	"WEIR_LIMITS_WORKER_SLOTS": "4", "WEIR_LIMITS_ORIGIN": "5",
 	"WEIR_ADMIN_TOKEN": "weir_0123456789abcdef",
@@ -197,6 +200,8 @@ func TestWhatIsWrongIsNamedWithItsPlace(t *testing.T) {
 		{"number", "limits: {origin: 1.5}\n", `:1:18: limits.origin: "1.5" is not a whole number`},
 		{"range", "node: n\nlimits:\n  origin: 0\n", `:3:11: limits.origin: 0 is not from 1 to 100000`},
 		{"range of a size", "limits: {run_log: 2MiB}\n", `:1:19: limits.run_log: 2MiB is not from 1KiB to 1MiB`},
+		{"in flight", "limits: {in_flight: 15MiB}\n", `:1:21: limits.in_flight: 15MiB is less than two of limits.body, 8MiB`},
+		{"hooks in flight", "limits: {hooks_in_flight: 15MiB}\n", `:1:27: limits.hooks_in_flight: 15MiB is less than two of limits.body, 8MiB`},
 		{"body", "limits: {body: 2KiB}\n", `:1:16: limits.body: 2KiB is less than limits.event_data, 1MiB`},
 		{"network", "allow_destinations: [10.0.0.0/8, 10/8]\n", `:1:21: allow_destinations: "10/8" is not a network such as 10.1.0.0/16`},
 		{"networks", "allow_destinations: [{a: b}]\n", `:1:22: allow_destinations: takes a list of texts`},

@@ -54,16 +54,30 @@ func (c *Config) validateLimits() *weir.Error {
 	if err := cmp.Or(
 		between("limits.event_data", l.EventData, 1*KiB, 16*MiB),
 		between("limits.body", l.Body, 1*KiB, 64*MiB),
+		between("limits.inline_data", l.InlineData, 1*KiB, 16*MiB),
 		between("limits.batch_events", l.BatchEvents, 1, 10_000),
+		between("limits.chunk_lines", l.ChunkLines, 1, 10_000),
+		between("limits.file", l.File, 1*KiB, 10*GiB),
+		between("limits.form_files", l.FormFiles, 1, 1000),
+		between("limits.form_fields", l.FormFields, 1*KiB, 1*MiB),
+		between("limits.in_flight", l.InFlight, 1*MiB, 1024*GiB),
+		between("limits.hooks_in_flight", l.HooksInFlight, 1*MiB, 1024*GiB),
 		between("limits.step_timeout", l.StepTimeout, second/1000, 24*hour),
 		between("limits.run_log", l.RunLog, 1*KiB, 1*MiB),
 		between("limits.worker_slots", l.WorkerSlots, 1, 100_000),
 		between("limits.origin", l.Origin, 1, 100_000),
+		between("limits.streams", l.Streams, 1, 100_000),
 	); err != nil {
 		return err
 	}
 	if l.Body < l.EventData {
 		return invalid("limits.body", "%s is less than limits.event_data, %s", l.Body, l.EventData)
+	}
+	if l.InFlight < 2*l.Body {
+		return invalid("limits.in_flight", "%s is less than two of limits.body, %s", l.InFlight, l.Body)
+	}
+	if l.HooksInFlight < 2*l.Body {
+		return invalid("limits.hooks_in_flight", "%s is less than two of limits.body, %s", l.HooksInFlight, l.Body)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -204,7 +205,8 @@ func lease(run weir.Run, p *weir.Pipeline) weir.Lease {
 func folded(run weir.Run, c *weir.Change) weir.Run {
 	run.N = c.N
 	for _, s := range c.Attempt.Steps {
-		if s.Finished {
+		if s.Finished || s.Acted > 0 {
+			run.Done = slices.DeleteFunc(slices.Clone(run.Done), func(d weir.StepOutcome) bool { return d.Index == s.Index })
 			run.Done = append(run.Done, s)
 		}
 	}

@@ -78,7 +78,8 @@ var rooms = []room{
 	{path: "internal/state/*", layer: layerStore, also: []string{"internal/state"}},
 
 	{path: "internal/project", layer: layerDoor, also: []string{"internal/project/*"}},
-	{path: "internal/project/*", layer: layerDoor},
+	{path: "internal/project/yaml", layer: layerDoor},
+	{path: "internal/project/*", layer: layerDoor, also: []string{"internal/project/yaml"}},
 	{path: "internal/ingest", layer: layerDoor},
 	{path: "internal/track", layer: layerDoor, also: []string{"client", "internal/journal", "internal/state"}},
 	{path: "internal/order", layer: layerDoor},
@@ -92,8 +93,8 @@ var rooms = []room{
 
 	{path: "internal/app", layer: layerApp},
 	{path: "internal/demo", layer: layerApp, also: []string{"internal/app", "examples/github"}},
-	{path: "internal/cli", layer: layerCLI, also: []string{"internal/config", "internal/cli/*"}},
-	{path: "internal/cli/*", layer: layerCLI},
+	{path: "internal/cli", layer: layerCLI, also: []string{"internal/config", "internal/cli/*", "internal/project/pack"}},
+	{path: "internal/cli/*", layer: layerCLI, also: []string{"internal/cli/show"}},
 	{path: "internal/archtest", layer: layerAlone},
 
 	{path: "bench", layer: layerLoose},

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -16,6 +17,7 @@ import (
 
 	"weir"
 	"weir/client"
+	"weir/internal/cli/bulk"
 	"weir/internal/cli/show"
 )
 
@@ -84,13 +86,21 @@ With --file each FILE is the data of an event of its own, whatever is in it.`,
 		if err := p.check(); err != nil {
 			return err
 		}
+		many := bulk.Publisher{
+			Client: cl, Printer: c.printer(), In: c.In, Query: p.attributesOf, Key: p.key, From: p.from, Quiet: p.quiet,
+		}
 		switch {
 		case p.lines:
-			return c.publishLines(ctx, cl, p)
+			return many.Lines(ctx, args)
 		case p.files:
-			return c.publishFiles(ctx, cl, p)
+			return c.receipts(many.Files(ctx, args))
 		}
-		return c.publishOne(ctx, cl, p)
+		raw, err := c.body(ctx, p)
+		if err != nil {
+			return err
+		}
+		raw.Key = cmp.Or(p.key, rand.Text()) // so that it can be tried again
+		return c.receipts(cl.PublishRaw(ctx, raw))
 	})
 	return c.reading(c.remote(cmd))
 }
@@ -135,28 +145,6 @@ func (p *publishing) attribute(flag, name, value string) {
 	if p.attributeFlag == "" {
 		p.attributeFlag = flag
 	}
-}
-
-// keyOr returns the key that was given, or one that nobody else has: with it a
-// request can be tried again.
-func (p *publishing) keyOr() string {
-	if p.key != "" {
-		return p.key
-	}
-	return rand.Text()
-}
-
-func (c *cli) publishOne(ctx context.Context, cl *client.Client, p *publishing) error {
-	raw, err := c.body(ctx, p)
-	if err != nil {
-		return err
-	}
-	raw.Key = p.keyOr()
-	receipts, err := cl.PublishRaw(ctx, raw)
-	if err != nil {
-		return err
-	}
-	return c.receipts(receipts)
 }
 
 // body makes a request of flags and file.
@@ -231,8 +219,11 @@ func await(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
 	}
 }
 
-// receipts prints what was published.
-func (c *cli) receipts(receipts []client.Receipt) error {
+// receipts prints what was published, if it was.
+func (c *cli) receipts(receipts []client.Receipt, err error) error {
+	if err != nil {
+		return err
+	}
 	return c.show(client.Receipts{Events: receipts}, func(w io.Writer) {
 		for _, r := range receipts {
 			note := ""

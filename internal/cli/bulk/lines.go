@@ -1,24 +1,37 @@
-package cli
+// Package bulk publishes many events at once, files of lines and files as they
+// are, and tells how far it is. The command publish calls it; what a request is,
+// and what is tried again, package client knows.
+package bulk
 
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/url"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 	"time"
 
 	"weir"
 	"weir/client"
 	"weir/internal/cli/show"
 )
+
+// Publisher publishes files. Query holds the attributes that their events share.
+type Publisher struct {
+	Client  *client.Client
+	Printer *show.Printer
+	In      io.Reader // what "-" means
+	Query   url.Values
+	Key     string // what ids are made from; "": made from the content, or random
+	From    int    // the first line to send, of lines
+	Quiet   bool
+}
 
 // linesTotal is what became of a file of lines.
 type linesTotal struct {
@@ -27,17 +40,17 @@ type linesTotal struct {
 	client.Total
 }
 
-// publishLines publishes the files one after the other, and fails in the end
-// where lines were refused.
-func (c *cli) publishLines(ctx context.Context, cl *client.Client, p *publishing) error {
+// Lines publishes files with an event a line one after the other. Lines that are
+// refused are told with file, line and reason; then it fails in the end.
+func (p *Publisher) Lines(ctx context.Context, names []string) error {
 	var lines, refused int
-	for _, name := range p.args {
-		total, err := c.publishFile(ctx, cl, p, name)
+	for _, name := range names {
+		total, err := p.file(ctx, name)
 		if err != nil {
 			return err
 		}
 		lines, refused = lines+total.Lines, refused+total.Refused
-		if err := c.lineTotal(total); err != nil {
+		if err := p.total(total); err != nil {
 			return err
 		}
 	}
@@ -47,37 +60,37 @@ func (c *cli) publishLines(ctx context.Context, cl *client.Client, p *publishing
 	return nil
 }
 
-func (c *cli) lineTotal(t linesTotal) error {
-	if c.output == show.JSON {
-		return c.printer().Line(t)
+func (p *Publisher) total(t linesTotal) error {
+	if p.Printer.Form == show.JSON {
+		return p.Printer.Line(t)
 	}
-	return c.show(t, func(w io.Writer) {
+	return p.Printer.Value(t, func(w io.Writer) {
 		fmt.Fprintf(w, "%s: %d lines, taken %d, duplicates %d, refused %d\n", show.Printable(t.File), t.Lines, t.Taken, t.Duplicates, t.Refused)
 	})
 }
 
-// publishFile publishes one file of lines, and tells how far it is.
-func (c *cli) publishFile(ctx context.Context, cl *client.Client, p *publishing, name string) (linesTotal, error) {
-	t := linesTotal{File: name, Key: p.key}
-	in, size, err := c.openLines(ctx, name)
+// file publishes one file of lines, and tells how far it is.
+func (p *Publisher) file(ctx context.Context, name string) (linesTotal, error) {
+	t := linesTotal{File: name, Key: p.Key}
+	in, size, err := p.open(ctx, name)
 	if err != nil {
 		return t, err
 	}
 	defer in.Close()
 	if t.Key == "" {
-		if t.Key, err = keyOf(ctx, in, p.attributesOf); err != nil {
+		if t.Key, err = keyOf(ctx, in, p.Query); err != nil {
 			return t, err
 		}
 	}
 	skipped, from := bufio.NewReaderSize(in, 1<<20), int64(0)
-	if from, err = skipLines(skipped, p.from-1); err != nil {
+	if from, err = skipLines(skipped, p.From-1); err != nil {
 		return t, weir.E("", weir.Invalid, "%s: %w", name, err).WithField("--from")
 	}
-	told := c.progress(p.quiet)
+	told := p.progress()
 	s := show.Standing{Name: filepath.Base(name), Done: from, Total: size, Unit: "events"}
-	next := p.from
-	t.Total, err = cl.PublishLines(ctx, client.Lines{
-		In: skipped, Query: p.attributesOf, Key: t.Key, First: p.from,
+	next := p.From
+	t.Total, err = p.Client.PublishLines(ctx, client.Lines{
+		In: skipped, Query: p.Query, Key: t.Key, First: p.From,
 		Answered: func(a client.Sent) {
 			next = a.First + a.Lines
 			s.Done += int64(a.Bytes)
@@ -95,7 +108,7 @@ func (c *cli) publishFile(ctx context.Context, cl *client.Client, p *publishing,
 	s.Units, s.Counts = t.Lines, t.counts()
 	told.End(s, time.Now())
 	if err != nil {
-		c.howToGoOn(name, t.Key, next)
+		p.howToGoOn(name, t.Key, next)
 	}
 	if ctx.Err() != nil {
 		err = fmt.Errorf("interrupted: %w", ctx.Err())
@@ -127,26 +140,26 @@ func refusal(file string, a client.Sent) string {
 }
 
 // howToGoOn says how an upload that ended early goes on.
-func (c *cli) howToGoOn(name, key string, next int) {
+func (p *Publisher) howToGoOn(name, key string, next int) {
 	again := "the same command goes on, and doubles nothing"
 	if name == "-" {
 		again = "the same input with --key " + key + " goes on, and doubles nothing"
 	}
-	fmt.Fprintf(c.Err, "weir: %s is answered up to line %d: %s (--from %d skips what was answered)\n", show.Printable(name), next-1, again, next)
+	fmt.Fprintf(p.Printer.Notes, "weir: %s is answered up to line %d: %s (--from %d skips what was answered)\n", show.Printable(name), next-1, again, next)
 }
 
-// progress returns where long work tells how far it is.
-func (c *cli) progress(quiet bool) *show.Progress {
-	if quiet {
-		return show.NewQuiet(c.Err)
+// progress returns where it tells how far it is.
+func (p *Publisher) progress() *show.Progress {
+	if p.Quiet {
+		return show.NewQuiet(p.Printer.Notes)
 	}
-	return show.NewProgress(c.Err, c.Env, time.Now())
+	return show.NewProgress(p.Printer.Notes, p.Printer.Env, time.Now())
 }
 
-// openLines opens a file, or standard input for "-", whose size is not known.
-func (c *cli) openLines(ctx context.Context, name string) (in io.ReadCloser, size int64, err error) {
+// open opens a file, or standard input for "-", whose size is not known.
+func (p *Publisher) open(ctx context.Context, name string) (in io.ReadCloser, size int64, err error) {
 	if name == "-" {
-		return newTap(ctx, c.In), 0, nil
+		return newTap(ctx, p.In), 0, nil
 	}
 	f, err := os.Open(name)
 	if err != nil {
@@ -165,10 +178,10 @@ func (c *cli) openLines(ctx context.Context, name string) (in io.ReadCloser, siz
 func keyOf(ctx context.Context, in io.Reader, attributes url.Values) (string, error) {
 	f, ok := in.(*os.File)
 	if !ok {
-		return (&publishing{}).keyOr(), nil
+		return rand.Text(), nil
 	}
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return (&publishing{}).keyOr(), err
+		return rand.Text(), err
 	}
 	h := sha256.New()
 	_, _ = io.WriteString(h, attributes.Encode()+"\n") // never fails
@@ -213,55 +226,4 @@ func skipLines(r *bufio.Reader, n int) (skipped int64, err error) {
 		}
 	}
 	return skipped, nil
-}
-
-// publishFiles publishes each file as the data of an event.
-func (c *cli) publishFiles(ctx context.Context, cl *client.Client, p *publishing) error {
-	told := c.progress(p.quiet)
-	s := show.Standing{Unit: "files", Units: len(p.args)}
-	var sent atomic.Int64
-	u := client.Upload{Query: p.attributesOf, Key: p.keyOr()}
-	for i, name := range p.args {
-		info, err := os.Stat(name)
-		if err != nil || !info.Mode().IsRegular() {
-			return weir.E("", weir.Invalid, "%q is no file that can be read", name)
-		}
-		s.Total += info.Size()
-		u.Files = append(u.Files, client.FileData{
-			Name: name, ContentType: mime.TypeByExtension(filepath.Ext(name)),
-			Open: func() (io.ReadCloser, error) {
-				if i == 0 {
-					sent.Store(0) // another try
-				}
-				f, err := os.Open(name)
-				return &counted{f, func(n int) {
-					s := s
-					s.Done = sent.Add(int64(n))
-					told.Tell(s, time.Now())
-				}}, err
-			},
-		})
-	}
-	receipts, err := cl.PublishFiles(ctx, u)
-	if ctx.Err() != nil {
-		return fmt.Errorf("interrupted: %w", ctx.Err())
-	}
-	if err != nil {
-		return err
-	}
-	s.Done = s.Total
-	told.End(s, time.Now())
-	return c.receipts(receipts)
-}
-
-// counted tells of what is read.
-type counted struct {
-	io.ReadCloser
-	read func(n int)
-}
-
-func (c *counted) Read(b []byte) (int, error) {
-	n, err := c.ReadCloser.Read(b)
-	c.read(n)
-	return n, err
 }

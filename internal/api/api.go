@@ -21,6 +21,7 @@ type Options struct {
 	Door    *ingest.Door
 	Hooks   Hooks
 	Reader  Reader
+	Streams Streams
 	Orders  Orders
 	State   State
 	Secrets Secrets
@@ -53,6 +54,7 @@ func New(o Options) *API {
 	v1.HandleFunc("/", a.notFound(v1, mux))
 
 	mux.HandleFunc("POST /v1/events", a.publish)
+	mux.Handle("GET /v1/stream", a.enter(a.need(auth.Viewer, http.HandlerFunc(a.stream))))
 	mux.HandleFunc("POST /hooks/{source}", a.hook)
 	mux.HandleFunc("POST /hooks/{project}/{source}", a.hook)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"iter"
 	"net/http"
 
 	"weir"
@@ -21,6 +22,15 @@ type Reader interface {
 	Run(ctx context.Context, project weir.ProjectID, id weir.RunID) (client.Run, error)
 	Groups(ctx context.Context, project weir.ProjectID, f client.GroupFilter, p client.Paging) (client.Page[client.Group], error)
 	Group(ctx context.Context, project weir.ProjectID, id weir.GroupID) (client.Group, error)
+}
+
+// Streams tells what happens behind a place of a stream, "" for the end of the
+// journal, for as long as ctx lasts. A page says in Next where the stream stands;
+// one without items says only that. An error is the last: as the first pair it
+// refuses the filter, the place (field "after") or one stream more, later it says
+// why the stream ends.
+type Streams interface {
+	Follow(ctx context.Context, project weir.ProjectID, f client.StreamFilter, after string) iter.Seq2[client.Page[client.StreamItem], error]
 }
 
 // Orders gives orders of people and waits until they are shown, as long as the

@@ -1,9 +1,12 @@
 package api
 
 import (
+	"cmp"
 	"context"
+	"iter"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -41,7 +44,7 @@ func newAPI(t *testing.T) (*API, *world) {
 	})
 	return New(Options{
 		Tokens: w, Door: door, Hooks: webhook.New(webhook.Options{Door: door, State: w, Secrets: w, Log: log}),
-		Reader: w, Orders: w, State: w, Secrets: w, Settler: w,
+		Reader: w, Streams: w, Orders: w, State: w, Secrets: w, Settler: w,
 		Ready: func(context.Context) error { return nil }, Version: "test", Log: log,
 	}), w
 }
@@ -254,6 +257,39 @@ func (w *world) Run(_ context.Context, _ weir.ProjectID, id weir.RunID) (client.
 		ID: id.String(), Pipeline: "p", State: "dead", Reason: "fired", Key: []byte(`{"user":"u"}`), Made: start, Tries: 1,
 		Attempts: []client.Attempt{{N: 1, At: start, Outcome: "died", Took: weir.Duration(time.Second), Steps: []client.StepOutcome{{Kind: "http"}}}},
 	}, nil
+}
+
+// Follow tells of the events that there are, and that the server stops then.
+func (w *world) Follow(
+	_ context.Context, project weir.ProjectID, f client.StreamFilter, after string,
+) iter.Seq2[client.Page[client.StreamItem], error] {
+	return func(yield func(client.Page[client.StreamItem], error) bool) {
+		if f.Kinds == "cake" {
+			yield(client.Page[client.StreamItem]{}, weir.E("", weir.Invalid, "%q is no kind of item", f.Kinds).WithField("kinds"))
+			return
+		}
+		if !yield(client.Page[client.StreamItem]{Next: cmp.Or(after, "7")}, nil) {
+			return
+		}
+		w.mu.Lock()
+		var page client.Page[client.StreamItem]
+		for _, r := range w.records {
+			if r.Project == project && (f.Type == "" || f.Type == r.Event.Type) {
+				e := shown(r)
+				e.Execution = "made"
+				page.Items = append(page.Items, client.StreamItem{Place: strconv.FormatUint(uint64(r.Seq), 10), Event: &e})
+			}
+		}
+		w.mu.Unlock()
+		if f.Attempts {
+			page.Items = append(page.Items, client.StreamItem{Place: "41.1", Run: &client.RunChange{
+				ID: runID.String(), N: 1, At: start, Outcome: "died", State: "dead", Pipeline: f.Pipeline, Attempt: &client.Attempt{N: 1, At: start, Log: "a\nb"},
+			}}, client.StreamItem{Place: "50", Gap: &client.Gap{From: 42, To: 50}})
+		}
+		if len(page.Items) == 0 || yield(page, nil) {
+			yield(client.Page[client.StreamItem]{}, weir.E("", weir.Unavailable, "the server stops"))
+		}
+	}
 }
 
 func (w *world) Groups(_ context.Context, _ weir.ProjectID, f client.GroupFilter, _ client.Paging) (client.Page[client.Group], error) {

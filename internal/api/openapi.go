@@ -40,6 +40,7 @@ func (a *API) describePlain() {
 	nothing := map[string]*huma.Response{"204": {Description: "Yes"}, "default": problem}
 
 	doc.AddOperation(publishOperation(schemas, taken))
+	a.describeStream(problem)
 	for path, id := range map[string]string{"/hooks/{source}": "deliver-default-hook", "/hooks/{project}/{source}": "deliver-hook"} {
 		doc.AddOperation(&huma.Operation{
 			OperationID: id, Method: http.MethodPost, Path: path, Summary: "Deliver a webhook, whose signature stands for a token",
@@ -97,6 +98,38 @@ const publishing = `Needs the role publisher. The body is one of:
 - A form with files: an event for each, whose attributes are the form's fields, with the id "{Idempotency-Key}.{number}".
 
 All but forms may be compressed: Content-Encoding: gzip.`
+
+func (a *API) describeStream(problem *huma.Response) {
+	doc := a.huma.OpenAPI()
+	params := []*huma.Param{{Name: "Last-Event-ID", In: "header", Schema: &huma.Schema{Type: huma.TypeString}}}
+	for _, p := range streamParams {
+		params = append(params, &huma.Param{Name: p.name, In: "query", Description: p.doc, Schema: &huma.Schema{Type: huma.TypeString}})
+	}
+	var items []*huma.Schema
+	for _, of := range []struct {
+		name string
+		data reflect.Type
+	}{
+		{"Event", reflect.TypeFor[client.Event]()},
+		{"RunChange", reflect.TypeFor[client.RunChange]()},
+		{"Group", reflect.TypeFor[client.Group]()},
+		{"Gap", reflect.TypeFor[client.Gap]()},
+		{"Dropped", reflect.TypeFor[client.Dropped]()},
+	} {
+		items = append(items, doc.Components.Schemas.Schema(of.data, true, of.name))
+	}
+	doc.AddOperation(&huma.Operation{
+		OperationID: "stream", Method: http.MethodGet, Path: "/v1/stream", Summary: "Tell what happens, as server-sent events",
+		Description: "Needs the role viewer. Items are of the kinds event, run (a change of a run), group (one that ended, told at " +
+			"its run's first change), gap (what is not kept any more) and dropped (why the stream ends); data is the JSON of one " +
+			"of these shapes, id is where the stream stands.",
+		Security: []map[string][]string{{"token": {}}}, Parameters: params,
+		Responses: map[string]*huma.Response{
+			"200":     {Description: "What happens", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{OneOf: items}}}},
+			"default": problem,
+		},
+	})
+}
 
 func plainParameters() []*huma.Param {
 	params := []*huma.Param{{Name: "Idempotency-Key", In: "header", Schema: &huma.Schema{Type: huma.TypeString}}}

@@ -42,6 +42,7 @@ type App struct {
 	dispatch *dispatch.Dispatcher
 	work     *work.Loop
 	door     *ingest.Door
+	tail     *track.Tail
 	server   *http.Server
 	listener net.Listener
 	unused   unused
@@ -112,9 +113,10 @@ func (a *App) wire(ctx context.Context) error {
 		HTTP:   httpcall.Options{Allow: a.config.AllowDestinations, Timeout: limits.StepTimeout.Std()},
 	})
 	reader := &track.Reader{Journal: a.journal, State: a.state, Dispatcher: a.dispatch}
+	a.tail = track.NewTail(track.TailOptions{Journal: a.journal, Reader: reader, Most: limits.Streams, Log: a.log})
 	a.server = &http.Server{
 		Handler: api.New(api.Options{
-			Tokens: tokens, Door: a.door, Reader: reader, State: a.state, Secrets: secrets, Settler: a.dispatch,
+			Tokens: tokens, Door: a.door, Reader: reader, Streams: a.tail, State: a.state, Secrets: secrets, Settler: a.dispatch,
 			Hooks:   webhook.New(webhook.Options{Door: a.door, State: a.state, Secrets: secrets, Log: a.log}),
 			Orders:  &order.Orders{Journal: a.journal, State: a.state, Dispatcher: a.dispatch, Past: reader},
 			Ready:   a.ready,

@@ -21,6 +21,7 @@ var (
 	_ ingest.Journal   = (*chapter.Journal)(nil)
 	_ order.Journal    = (*chapter.Journal)(nil)
 	_ track.Journal    = (*chapter.Journal)(nil)
+	_ track.End        = (*chapter.Journal)(nil)
 
 	_ dispatch.State      = (*sqlite.State)(nil)
 	_ order.State         = (*sqlite.State)(nil)
@@ -39,6 +40,7 @@ var (
 	_ order.Past       = (*track.Reader)(nil)
 
 	_ api.Reader      = (*track.Reader)(nil)
+	_ api.Streams     = (*track.Tail)(nil)
 	_ api.Orders      = (*order.Orders)(nil)
 	_ api.Secrets     = (*secret.Store)(nil)
 	_ api.Tokens      = (*auth.Tokens)(nil)

@@ -44,6 +44,7 @@ func (a *App) Run(ctx context.Context) error {
 	dispatching := begin(base, func(ctx context.Context) error { return a.dispatch.Run(ctx, a.work) })
 	working := begin(base, a.work.Run)
 	refusing := begin(base, a.door.Run)
+	telling := begin(base, a.tail.Run)
 	serving := begin(base, func(context.Context) error { return a.server.Serve(a.listener) })
 
 	var failed error
@@ -55,6 +56,7 @@ func (a *App) Run(ctx context.Context) error {
 	case <-serving.done:
 	}
 	a.log.Info("stopping")
+	failed = errors.Join(failed, telling.end()) // streams do not end by themselves
 	shutdown, cancel := context.WithTimeout(base, requestGrace)
 	defer cancel()
 	a.server.RegisterOnShutdown(func() { time.AfterFunc(unusedGrace, a.unused.close) })

@@ -41,7 +41,7 @@ func (r *Reader) Group(ctx context.Context, project weir.ProjectID, id weir.Grou
 		return client.Group{}, err
 	}
 	if len(groups) == 0 {
-		return r.endedGroup(ctx, project, id)
+		return r.pastGroup(ctx, project, id)
 	}
 	g := groups[0]
 	if g.Project != project {
@@ -54,17 +54,17 @@ func (r *Reader) Group(ctx context.Context, project weir.ProjectID, id weir.Grou
 		return v, err
 	}
 	if !whole {
-		return r.endedGroup(ctx, project, id)
+		return r.pastGroup(ctx, project, id)
 	}
 	v.Events, err = r.uids(ctx, f.Members)
 	return v, err
 }
 
-// endedGroup shows a group that is not in state, or ended since that was read.
+// pastGroup shows a group that is not in state, or ended since that was read.
 // What it became is told by the first change of its run or, before that, by the
 // run in state; a run may leave state between the two looks, so the journal has
 // the last word.
-func (r *Reader) endedGroup(ctx context.Context, project weir.ProjectID, id weir.GroupID) (client.Group, error) {
+func (r *Reader) pastGroup(ctx context.Context, project weir.ProjectID, id weir.GroupID) (client.Group, error) {
 	for _, look := range []func(context.Context, weir.ProjectID, weir.GroupID) (*weir.Firing, weir.RunID, error){
 		r.firingOnRecord, r.firingInState, r.firingOnRecord,
 	} {
@@ -119,8 +119,15 @@ func (r *Reader) firingInState(ctx context.Context, project weir.ProjectID, id w
 	return nil, weir.RunID{}, nil
 }
 
-// groupOf shows a group as the firing that ended it tells.
-func (r *Reader) groupOf(ctx context.Context, f *weir.Firing, run weir.RunID) (client.Group, error) {
+// groupOf shows a group with its events, as the firing that ended it tells.
+func (r *Reader) groupOf(ctx context.Context, f *weir.Firing, run weir.RunID) (v client.Group, err error) {
+	v = endedGroup(f, run)
+	v.Events, err = r.uids(ctx, f.Members)
+	return v, err
+}
+
+// endedGroup shows a group as the firing that ended it tells.
+func endedGroup(f *weir.Firing, run weir.RunID) client.Group {
 	v := client.Group{
 		ID:      f.Group.String(),
 		Trigger: f.Trigger,
@@ -128,15 +135,14 @@ func (r *Reader) groupOf(ctx context.Context, f *weir.Firing, run weir.RunID) (c
 		State:   f.Reason.String(),
 		Late:    f.Reason == weir.Late,
 		Opened:  weir.MadeAt(f.Group),
+		Ended:   f.Made,
 		Count:   len(f.Members),
 		Run:     run.String(),
 	}
 	if n := len(f.Members); n > 0 {
 		v.First, v.Last = f.Members[0].Time, f.Members[n-1].Time
 	}
-	var err error
-	v.Events, err = r.uids(ctx, f.Members)
-	return v, err
+	return v
 }
 
 func noGroup(id weir.GroupID) error {

@@ -82,16 +82,25 @@ func (r *Reader) changes(ctx context.Context, project weir.ProjectID, id weir.Ru
 		return found, err
 	}
 	// The first change is older than those shown. It alone has the firing.
-	identity := (&weir.Record{Project: project, Change: &weir.Change{Run: id, N: 1}}).Identity()
-	place, known := r.Journal.Place(ctx, identity)
-	if !known {
-		return found, nil
-	}
-	first, err := r.Journal.Records(ctx, []weir.Seq{place.Seq})
-	if err != nil || first[0] == nil {
+	first, err := r.firstChange(ctx, project, id)
+	if first == nil {
 		return found, err
 	}
-	return append(first, found...), nil
+	return append([]*weir.Record{first}, found...), nil
+}
+
+// firstChange returns the first change of a run, or nil where there is none.
+func (r *Reader) firstChange(ctx context.Context, project weir.ProjectID, id weir.RunID) (*weir.Record, error) {
+	identity := (&weir.Record{Project: project, Change: &weir.Change{Run: id, N: 1}}).Identity()
+	at, known := r.Journal.Place(ctx, identity)
+	if !known {
+		return nil, nil //nolint:nilnil // there is none, and that is no error
+	}
+	records, err := r.Journal.Records(ctx, []weir.Seq{at.Seq})
+	if err != nil {
+		return nil, err
+	}
+	return records[0], nil
 }
 
 // lastChange returns the newest change that counts; a stale one does not.

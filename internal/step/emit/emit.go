@@ -136,6 +136,9 @@ func (s *Step) fill(e *weir.Event, vars *expr.Vars, from *weir.Record) (err erro
 	if from == nil && len(vars.Events) == 1 {
 		from = vars.Events[0]
 	}
+	if from != nil && from.Event.Blob != nil && from.Event.Data == nil {
+		return weir.E("", weir.Invalid, "the event's data stands in a file, which belongs to that event: say what the new one holds")
+	}
 	if from != nil {
 		e.Data, e.ContentType, e.Schema = from.Event.Data, from.Event.ContentType, from.Event.Schema
 	}

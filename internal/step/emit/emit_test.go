@@ -97,6 +97,18 @@ func TestEmitWithoutDataTakesThatOfTheOnlyEvent(t *testing.T) {
 	}
 }
 
+func TestFileIsNotEmittedAgain(t *testing.T) {
+	t.Parallel()
+	in := steptest.Input(t)
+	in.Events[1].Event.Data, in.Events[1].Event.Blob = nil, &weir.Blob{ID: "00", Size: 1, File: true}
+
+	out := run(t, weir.EmitStep{Type: "again", Each: true}, in)
+
+	if f := out.Failure; f == nil || !f.Final || !strings.HasPrefix(f.Message, "data: the event's data stands in a file") {
+		t.Errorf("got %+v", f)
+	}
+}
+
 func TestBadEventFailsTheStepAndNamesTheField(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

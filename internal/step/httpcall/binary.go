@@ -31,7 +31,7 @@ func (c *call) setAttribute(name, value string) {
 
 // mediaType returns what Content-Type says of an event's data.
 func mediaType(e *weir.Event) string {
-	if e.ContentType == "" && len(e.Data) > 0 {
+	if e.ContentType == "" && (len(e.Data) > 0 || e.Blob != nil) {
 		return "application/json"
 	}
 	return e.ContentType

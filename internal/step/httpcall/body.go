@@ -1,6 +1,7 @@
 package httpcall
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"strconv"
@@ -36,47 +37,61 @@ func (s *Step) compileBody(def *weir.HTTPStep) (err error) {
 	return err
 }
 
-// content returns the body of the request with its media type, or the key of
-// the step that is at fault.
-func (c *call) content() (content []byte, contentType, field string, err error) {
+// content is the body of a request: bytes, nil where there is no body, or a
+// blob.
+type content struct {
+	bytes     []byte
+	blob      *weir.Blob
+	mediaType string
+}
+
+// content returns the body of the request, or the key of the step that is at
+// fault.
+func (c *call) content(ctx context.Context) (body content, field string, err error) {
 	events := c.in.Events
 	switch {
 	case !c.hasBody():
-		return nil, "", "", nil
+		return content{}, "", nil
 	case c.text != nil:
 		text, err := c.text.Render(c.vars)
-		return []byte(text), plainText, "body", err
+		return content{bytes: []byte(text), mediaType: plainText}, "body", err
 	case c.tree != nil:
-		content, err := c.tree.Render(c.vars)
-		return content, "application/json", "body", err
+		tree, err := c.tree.Render(c.vars)
+		return content{bytes: tree, mediaType: "application/json"}, "body", err
 	case c.binary && len(events) != 1:
-		return nil, "", "mode", weir.E("", weir.Invalid, "binary takes one event, and the batch has %d: say each: true", len(events))
+		return content{}, "mode", weir.E("", weir.Invalid, "binary takes one event, and the batch has %d: say each: true", len(events))
+	case c.binary && inBlob(events[0].Event):
+		return content{blob: events[0].Event.Blob, mediaType: mediaType(events[0].Event)}, "", nil
 	case c.binary:
-		return events[0].Event.Data, mediaType(events[0].Event), "", nil
+		return content{bytes: events[0].Event.Data, mediaType: mediaType(events[0].Event)}, "", nil
 	}
-	content, contentType = structured(events)
-	return content, contentType, "", nil
+	if events, err = c.whole(ctx); err != nil {
+		return content{}, "body", err
+	}
+	body.bytes, body.mediaType = structured(events)
+	return body, "", nil
 }
 
 // structured returns a batch as structured JSON and its media type: the event
 // alone, or an array where there is not exactly one.
 func structured(events []*weir.Record) ([]byte, string) {
 	if len(events) == 1 {
-		return appendEvent(nil, events[0].Event), oneEvent
+		return appendEvent(nil, events[0]), oneEvent
 	}
 	b := []byte{'['}
 	for i, rec := range events {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendEvent(b, rec.Event)
+		b = appendEvent(b, rec)
 	}
 	return append(b, ']'), manyEvents
 }
 
 // appendEvent writes an event as it came, with its execution and hops, and
 // without what only has a meaning inside of this server.
-func appendEvent(b []byte, e *weir.Event) []byte {
+func appendEvent(b []byte, rec *weir.Record) []byte {
+	e := rec.Event
 	b = append(b, `{"specversion":"1.0"`...)
 	for _, a := range attributes(e) {
 		if a.Text != "" {
@@ -96,6 +111,9 @@ func appendEvent(b []byte, e *weir.Event) []byte {
 		} else {
 			b = append(b, x.Value...)
 		}
+	}
+	if inBlob(e) {
+		return append(appendText(appendName(b, "dataref"), dataref(rec)), '}')
 	}
 	return append(appendData(b, e), '}')
 }

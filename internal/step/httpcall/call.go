@@ -194,7 +194,7 @@ func (s *Step) Origin(in *step.Input) string {
 // Run makes one request with the whole batch of in.
 func (s *Step) Run(ctx context.Context, in *step.Input) (step.Outcome, error) {
 	c := &call{Step: s, in: in, vars: in.Vars()}
-	if field, err := c.prepare(); err != nil {
+	if field, err := c.prepare(ctx); err != nil {
 		return step.Unrendered(field, err)
 	}
 	within, cancel := context.WithTimeout(ctx, c.timeout)

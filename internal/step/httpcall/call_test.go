@@ -145,7 +145,7 @@ func TestEventIsWrittenWithAllThatCameWithIt(t *testing.T) {
 		{binary, map[string]any{"data_base64": "/wA=", "datacontenttype": "image/png"}},
 	} {
 		var got map[string]any
-		if err := json.Unmarshal(appendEvent(nil, &c.event), &got); err != nil {
+		if err := json.Unmarshal(appendEvent(nil, &weir.Record{Event: &c.event}), &got); err != nil {
 			t.Fatal(err)
 		}
 		want := map[string]any{

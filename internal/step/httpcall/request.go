@@ -28,16 +28,16 @@ type call struct {
 // prepare makes the request, or says which key of the step is at fault. What the
 // step says goes before what its destination says, and that before what every
 // request has.
-func (c *call) prepare() (field string, err error) {
+func (c *call) prepare(ctx context.Context) (field string, err error) {
 	target, err := c.renderURL(c.vars)
 	if err != nil {
 		return "url", err
 	}
-	content, contentType, field, err := c.content()
+	body, field, err := c.content(ctx)
 	if err != nil {
 		return field, err
 	}
-	c.req, err = http.NewRequestWithContext(context.Background(), c.method, target.String(), reader(content))
+	c.req, err = http.NewRequestWithContext(ctx, c.method, target.String(), reader(body.bytes))
 	if err != nil {
 		return "url", err
 	}
@@ -45,8 +45,8 @@ func (c *call) prepare() (field string, err error) {
 	c.set("User-Agent", c.caller.userAgent)
 	c.set("Idempotency-Key", key)
 	c.set("Webhook-Id", key)
-	if contentType != "" {
-		c.set("Content-Type", contentType)
+	if body.mediaType != "" {
+		c.set("Content-Type", body.mediaType)
 	}
 	destination := c.in.Destinations[pipeline.OriginOf(target)]
 	c.timeout = cmp.Or(c.Step.timeout, destination.Timeout.Std(), c.caller.timeout)
@@ -57,7 +57,12 @@ func (c *call) prepare() (field string, err error) {
 		c.setAttributes(c.in.Events[0].Event)
 	}
 	if c.sign != nil {
-		return "sign", c.setSignature(key, content)
+		if err := c.setSignature(ctx, key, body); err != nil {
+			return "sign", err
+		}
+	}
+	if body.blob != nil {
+		return "body", c.attach(ctx, body.blob)
 	}
 	return "", nil
 }

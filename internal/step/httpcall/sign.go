@@ -1,9 +1,13 @@
 package httpcall
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
+	"hash"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -17,40 +21,47 @@ const secretPrefix = "whsec_"
 
 // setSignature signs the request as Standard Webhooks 1.0 says: with each of the
 // step's secrets, of which there are several while one takes the place of
-// another.
-func (c *call) setSignature(id string, content []byte) error {
+// another. A signature is "v1," and the HMAC-SHA256 of "{id}.{timestamp}.{body}"
+// in base64.
+func (c *call) setSignature(ctx context.Context, id string, body content) error {
 	text, err := c.sign.Render(c.vars)
 	if err != nil {
 		return err
 	}
-	secrets := strings.Fields(text)
-	if len(secrets) == 0 {
-		return weir.E("", weir.Invalid, "the secret is empty")
+	at := time.Now()
+	macs, err := macsOf(strings.Fields(text), id, at)
+	if err != nil {
+		return err
 	}
-	at := strconv.FormatInt(time.Now().Unix(), 10)
-	signatures := make([]string, len(secrets))
-	for i, secret := range secrets {
-		if signatures[i], err = signature(secret, id, at, content); err != nil {
-			return err
-		}
+	if err := body.writeTo(ctx, c, io.MultiWriter(macs...)); err != nil {
+		return err
+	}
+	signatures := make([]string, len(macs))
+	for i, mac := range macs {
+		signatures[i] = "v1," + base64.StdEncoding.EncodeToString(mac.(hash.Hash).Sum(nil))
 	}
 	c.set("Webhook-Id", id)
-	c.set("Webhook-Timestamp", at)
+	c.set("Webhook-Timestamp", strconv.FormatInt(at.Unix(), 10))
 	c.set("Webhook-Signature", strings.Join(signatures, " "))
 	return nil
 }
 
-// signature returns "v1," and the HMAC-SHA256 of "{id}.{at}.{content}" in base64.
-func signature(secret, id, at string, content []byte) (string, error) {
-	key := []byte(secret)
-	if encoded, ok := strings.CutPrefix(secret, secretPrefix); ok {
-		var err error
-		if key, err = base64.StdEncoding.DecodeString(encoded); err != nil || len(key) == 0 {
-			return "", weir.E("", weir.Invalid, "what follows %s in the secret is not base64", secretPrefix)
-		}
+// macsOf returns a hash.Hash for each secret, which has taken all but the body.
+func macsOf(secrets []string, id string, at time.Time) ([]io.Writer, error) {
+	if len(secrets) == 0 {
+		return nil, weir.E("", weir.Invalid, "the secret is empty")
 	}
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(id + "." + at + "."))
-	mac.Write(content)
-	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil)), nil
+	macs := make([]io.Writer, len(secrets))
+	for i, secret := range secrets {
+		key := []byte(secret)
+		if encoded, ok := strings.CutPrefix(secret, secretPrefix); ok {
+			var err error
+			if key, err = base64.StdEncoding.DecodeString(encoded); err != nil || len(key) == 0 {
+				return nil, weir.E("", weir.Invalid, "what follows %s in the secret is not base64", secretPrefix)
+			}
+		}
+		macs[i] = hmac.New(sha256.New, key)
+		fmt.Fprintf(macs[i], "%s.%d.", id, at.Unix())
+	}
+	return macs, nil
 }

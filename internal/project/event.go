@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"path"
-	"path/filepath"
 	"strings"
 
 	"weir"
@@ -65,8 +65,8 @@ func (r *reader) beside(n *yaml.Node, example string) []byte {
 	if text == "" {
 		return nil
 	}
-	at, root := path.Join(path.Dir(r.from.Name), text), r.from.Root
-	if path.IsAbs(text) || root != "" && !inside(root, at) {
+	at := path.Join(path.Dir(r.from.Path), text)
+	if path.IsAbs(text) || r.from.Beside != nil && !fs.ValidPath(at) {
 		r.Fail(n, "put it into the directory", "%q leaves the directory of the project", yaml.Clip(text))
 		return nil
 	}
@@ -75,9 +75,4 @@ func (r *reader) beside(n *yaml.Node, example string) []byte {
 		r.Fail(n, "is it there, not hidden, and sent along?", "there is no file %q beside this one", yaml.Clip(text))
 	}
 	return found
-}
-
-// inside reports whether a path lies below a directory; both are clean.
-func inside(root, at string) bool {
-	return root == "." && filepath.IsLocal(at) || strings.HasPrefix(at, root+"/")
 }

@@ -15,13 +15,14 @@ import (
 	"unicode/utf8"
 
 	"weir"
+	"weir/internal/project/pack"
 	"weir/internal/project/yaml"
 )
 
 // The bounds of what is read at once.
 const (
-	MaxFileSize    = 1 << 20 // bytes of one file
-	MaxDefinitions = 50_000  // of all files together
+	MaxFileSize    = pack.MaxFileSize
+	MaxDefinitions = 50_000 // of all files together
 )
 
 // File is a project file.
@@ -29,8 +30,24 @@ type File struct {
 	Name   string // what problems call it
 	Text   []byte
 	From   string            // what its definitions are said to come from
-	Root   string            // the directory that what it names may not leave, as in Name; "": none
-	Beside map[string][]byte // the files that it may name, by names such as Name
+	Path   string            // of the file itself, among those beside it
+	Beside map[string][]byte // the files that it may name, by path; nil: it was sent alone
+}
+
+// Files returns the project files of roots.
+func Files(roots []pack.Root) []File {
+	var out []File
+	for i := range roots {
+		for _, name := range roots[i].Names() {
+			if pack.IsProjectFile(name) {
+				out = append(out, File{
+					Name: roots[i].Shown(name), Text: roots[i].Files[name], From: roots[i].From,
+					Path: name, Beside: roots[i].Files,
+				})
+			}
+		}
+	}
+	return out
 }
 
 // Set is what files define, with what is needed to validate it.

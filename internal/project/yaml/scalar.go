@@ -166,3 +166,12 @@ func Encode(v any) []byte {
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
+
+// plainText is what reads as the same text wherever it stands.
+var plainText = regexp.MustCompile(`^[A-Za-z0-9_/]([A-Za-z0-9_./*+=<>()@$'-]| [A-Za-z0-9_./*+=<>()@$'-])*$`)
+
+// Plain reports whether a text needs no quotes.
+func Plain(text string) bool {
+	n := Node{Kind: Scalar, Text: text}
+	return n.IsText() && plainText.MatchString(text)
+}

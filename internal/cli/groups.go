@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -17,9 +18,10 @@ import (
 )
 
 var groupList = show.List[client.Group]{
-	Head: "GROUP TRIGGER KEY EVENTS HAS OPENED EXPIRES",
+	Head: "GROUP STATE TRIGGER KEY EVENTS HAS OPENED ENDS",
 	Row: func(g client.Group) []string {
-		return []string{g.ID, g.Trigger, show.Clip(string(g.Key), 60), strconv.Itoa(g.Count), has(g), g.Opened.String(), g.Expires.String()}
+		ends := cmp.Or(g.Ended, g.Expires)
+		return []string{g.ID, g.State, g.Trigger, show.Clip(string(g.Key), 60), strconv.Itoa(g.Count), has(g), g.Opened.String(), ends.String()}
 	},
 	ID: func(g client.Group) string { return g.ID },
 }
@@ -28,25 +30,43 @@ func (c *cli) groupsCommand() *cobra.Command {
 	var filter client.GroupFilter
 	cmd := &cobra.Command{
 		Use:   "groups",
-		Short: "List open groups, or show one",
-		Long:  "Lists the groups that are open, newest first: what they have, what they need, and when they end.",
-		Example: `  weir groups --trigger late-orders
+		Short: "List groups, follow their ends, or show one",
+		Long: `Lists the groups that are open, newest first: what they have, what they need, and when they
+end; with --state those that ended, last ended first; with --follow each that ends from now on.`,
+		Example: `  weir groups --trigger late-orders --key '{"user": "ana"}'
+  weir groups --state expired
+  weir groups --follow -o json
   weir groups show grp_…`,
 		Args: exactly(),
 	}
 	asked := listing(cmd)
+	following := follows(cmd, asked, "state", "key")
 	cmd.RunE = c.call(func(ctx context.Context, cl *client.Client, _ []string) error {
+		if following.on {
+			return following.each(ctx, cl, client.StreamFilter{Kinds: "group", Trigger: filter.Trigger}, c.groupItem)
+		}
 		return show.Pages(c.printer(), groupList, *asked, func(p client.Paging) (client.Page[client.Group], error) {
 			return cl.Groups(ctx, filter, p)
 		})
 	})
 	cmd.Flags().StringVar(&filter.Trigger, "trigger", "", "of this trigger")
+	cmd.Flags().StringVar(&filter.State, "state", "", "open, ended, or how it ended: fired, expired, late or full")
+	cmd.Flags().StringVar(&filter.Key, "key", "", "whose key has these parts, a JSON `object`")
 	cmd.AddCommand(showCommand(c, showing[client.Group]{
 		arg: "GROUP", short: "Show a group with its events, also one that has ended", example: "  weir groups show grp_019a3f…",
 		long: "Shows a group: its key, what it has and needs, when it ends, the run that it made, and its events.",
 		find: (*client.Client).Group, write: writeGroup,
 	}))
 	return c.reading(c.remote(cmd))
+}
+
+// groupItem prints a group that just ended.
+func (c *cli) groupItem(i client.StreamItem) error {
+	gap(c.printer(), i.Gap)
+	if i.Group == nil {
+		return nil
+	}
+	return show.Item(c.printer(), groupList, *i.Group)
 }
 
 // has tells how far the criteria of fire are met: "3/5 1/1".
@@ -68,6 +88,7 @@ func writeGroup(w io.Writer, g client.Group) {
 	show.Field(w, "last", g.Last.String())
 	show.Field(w, "expires", g.Expires.String())
 	show.Field(w, "has", has(g))
+	show.Field(w, "ended", g.Ended.String())
 	show.Field(w, "run", g.Run)
 	fmt.Fprintf(w, "\n%d events\n", g.Count)
 	for _, uid := range g.Events {

@@ -40,8 +40,24 @@ func (n *count) Set(s string) error {
 
 func (n *count) Type() string { return "int" }
 
-// since reads "2h", "3d" or an RFC 3339 time; "" is none.
-func since(text string, now time.Time) (weir.Time, error) {
+// period are the flags --since and --until of a list.
+type period struct{ since, until string }
+
+func (p *period) flags(cmd *cobra.Command, what string) {
+	cmd.Flags().StringVar(&p.since, "since", "", what+" since: a time, or how long ago, such as 2h")
+	cmd.Flags().StringVar(&p.until, "until", "", what+" before: likewise")
+}
+
+func (p *period) times(now time.Time) (since, until weir.Time, err error) {
+	if since, err = moment("--since", p.since, now); err != nil {
+		return 0, 0, err
+	}
+	until, err = moment("--until", p.until, now)
+	return since, until, err
+}
+
+// moment reads "2h", "3d" or an RFC 3339 time; "" is none.
+func moment(flag, text string, now time.Time) (weir.Time, error) {
 	if text == "" {
 		return 0, nil
 	}
@@ -50,7 +66,7 @@ func since(text string, now time.Time) (weir.Time, error) {
 	}
 	t, err := weir.ParseTime(text)
 	if err != nil {
-		return 0, weir.E("", weir.Invalid, "%q is neither a time such as 2026-01-31T09:30:00Z nor how long ago, such as 2h", text).WithField("--since")
+		return 0, weir.E("", weir.Invalid, "%q is neither a time such as 2026-01-31T09:30:00Z nor how long ago, such as 2h", text).WithField(flag)
 	}
 	return t, nil
 }

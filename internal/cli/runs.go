@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"weir"
 	"weir/client"
 	"weir/internal/cli/show"
 )
@@ -28,107 +26,145 @@ var runList = show.List[client.Run]{
 
 func (c *cli) runsCommand() *cobra.Command {
 	var filter client.RunFilter
-	var from string
 	cmd := &cobra.Command{
 		Use:   "runs",
-		Short: "List runs, show one, or order what it does next",
+		Short: "List runs, follow them, show one, or order what it does next",
 		Long: `Lists runs: first those that have not ended and the dead ones, newest first, then those
-that have ended, last ended first.`,
-		Example: `  weir runs --state dead
+that have ended, last ended first; with --follow what happens to runs from now on.`,
+		Example: `  weir runs --state dead --error 'connection refused'
   weir runs --trigger late-orders --since 1d
+  weir runs --follow --pipeline notify
   weir runs show run_…
+  weir runs logs -f run_…
   weir runs redrive run_… run_…`,
 		Args: exactly(),
 	}
 	asked := listing(cmd)
+	following := follows(cmd, asked, "state", "event", "error")
+	period := runFilter(cmd, &filter)
 	cmd.RunE = c.call(func(ctx context.Context, cl *client.Client, _ []string) (err error) {
-		if filter.Since, err = since(from, time.Now()); err != nil {
+		if following.on {
+			f := client.StreamFilter{Kinds: "run", Pipeline: filter.Pipeline, Trigger: filter.Trigger, Execution: filter.Execution}
+			return following.each(ctx, cl, f, c.runItem)
+		}
+		if filter.Since, filter.Until, err = period.times(time.Now()); err != nil {
 			return err
 		}
 		return show.Pages(c.printer(), runList, *asked, func(p client.Paging) (client.Page[client.Run], error) {
 			return cl.Runs(ctx, filter, p)
 		})
 	})
-	f := cmd.Flags()
-	f.StringVar(&filter.State, "state", "", "pending, running, waiting, succeeded, dead or cancelled")
-	f.StringVar(&filter.Pipeline, "pipeline", "", "of this pipeline")
-	f.StringVar(&filter.Trigger, "trigger", "", "made by this trigger")
-	f.StringVar(&filter.Execution, "execution", "", "of this execution")
-	f.StringVar(&from, "since", "", "made since: a time, or how long ago, such as 2h")
 	cmd.AddCommand(showCommand(c, showing[client.Run]{
 		arg: "RUN", short: "Show a run with its attempts, steps and log", example: "  weir runs show run_019a3f…",
 		long: "Shows a run: its batch, and each attempt with what became of its steps, and its log.",
 		find: (*client.Client).Run, write: c.writeRun,
 	}))
+	cmd.AddCommand(c.logsCommand())
 	cmd.AddCommand(c.orderCommands()...)
 	return c.reading(c.remote(cmd))
 }
 
-// orderCommands returns the commands that order what runs do next.
-func (c *cli) orderCommands() (all []*cobra.Command) {
-	for _, order := range []struct {
-		verb, short, long string
-		call              func(*client.Client, context.Context, string) (client.Ordered, error)
-	}{
-		{
-			"retry", "Try pending runs now, their tries as they are",
-			"Makes each pending run due now. Tries that were made count on.", (*client.Client).Retry,
-		},
-		{
-			"redrive", "Make dead runs pending again, their tries starting anew",
-			"Makes each dead run pending again. Steps that had their effect are not done again.", (*client.Client).Redrive,
-		},
-		{
-			"cancel", "End runs that have not ended",
-			"Ends each run that has not ended. What its steps did stays done.", (*client.Client).Cancel,
-		},
-		{
-			"purge", "Remove dead runs",
-			"Removes each dead run, which cannot be redriven from then on.", (*client.Client).Purge,
-		},
-	} {
-		all = append(all, &cobra.Command{
-			Use:     order.verb + " RUN...",
-			Short:   order.short,
-			Long:    order.long + "\nThe first run that cannot be ordered ends it; those before it are ordered.",
-			Example: "  weir runs " + order.verb + " run_019a3f…",
-			Args:    atLeastOne("RUN"),
-			RunE: c.call(func(ctx context.Context, cl *client.Client, args []string) error {
-				return c.order(args, order.verb, func(id string) (client.Ordered, error) { return order.call(cl, ctx, id) })
-			}),
-		})
-	}
-	return all
+// runFilter adds the flags that say which runs.
+func runFilter(cmd *cobra.Command, filter *client.RunFilter) *period {
+	f, p := cmd.Flags(), &period{}
+	f.StringVar(&filter.State, "state", "", "pending, running, waiting, succeeded, dead or cancelled")
+	f.StringVar(&filter.Pipeline, "pipeline", "", "of this pipeline")
+	f.StringVar(&filter.Trigger, "trigger", "", "made by this trigger")
+	f.StringVar(&filter.Execution, "execution", "", "of this execution")
+	f.StringVar(&filter.Event, "event", "", "with the event of this uid in its batch")
+	f.StringVar(&filter.Error, "error", "", "with this `text` in the error of its last try")
+	p.flags(cmd, "made")
+	return p
 }
 
-func atLeastOne(name string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return nil
-		}
-		return weir.E("", weir.Invalid, "name at least one %s: %s", name, cmd.UseLine())
-	}
+var changeList = show.List[client.RunChange]{
+	Head: "AT RUN OUTCOME STATE PIPELINE TRIGGER ERROR",
+	Row: func(r client.RunChange) []string {
+		return []string{r.At.String(), r.ID, r.Outcome, r.State, r.Pipeline, r.Trigger, show.Clip(r.Error, 80)}
+	},
+	ID: func(r client.RunChange) string { return r.ID },
 }
 
-// order orders each run and tells of those that were ordered; the first that
-// cannot be ends it.
-func (c *cli) order(ids []string, verb string, call func(id string) (client.Ordered, error)) error {
-	page := client.Page[client.Ordered]{Items: []client.Ordered{}}
-	var failed error
-	for _, id := range ids {
-		ordered, err := call(id)
+// runItem prints what just happened to a run.
+func (c *cli) runItem(i client.StreamItem) error {
+	gap(c.printer(), i.Gap)
+	if i.Run == nil {
+		return nil
+	}
+	return show.Item(c.printer(), changeList, *i.Run)
+}
+
+func (c *cli) logsCommand() *cobra.Command {
+	var follow bool
+	cmd := &cobra.Command{
+		Use:   "logs RUN",
+		Short: "Show what a run tried, with its logs",
+		Long: `Shows each attempt of a run: what became of its steps, and its log. With --follow also each
+attempt as it ends, until the run has ended: the exit status is then 0 where it succeeded, 10
+where it is dead and 11 where it was cancelled.`,
+		Example: "  weir runs logs -f run_019a3f…",
+		Args:    exactly("RUN"),
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "wait for more until the run has ended")
+	cmd.RunE = c.call(func(ctx context.Context, cl *client.Client, args []string) error {
+		run, err := cl.Run(ctx, args[0])
 		if err != nil {
-			failed = err
-			break
+			return err
 		}
-		page.Items = append(page.Items, ordered)
-	}
-	err := c.show(page, func(w io.Writer) {
-		for _, o := range page.Items {
-			fmt.Fprintf(w, "%s: %s ordered, at place %d\n", o.Run, verb, o.Seq)
+		if !follow {
+			return c.show(client.Page[client.Attempt]{Items: run.Attempts}, func(w io.Writer) {
+				for _, a := range run.Attempts {
+					c.writeAttempt(w, a)
+				}
+			})
 		}
+		return c.followRun(ctx, cl, run)
 	})
-	return errors.Join(failed, err)
+	return cmd
+}
+
+// followRun prints the attempts of a run and those that end from then on, until
+// the run has ended.
+func (c *cli) followRun(ctx context.Context, cl *client.Client, run client.Run) error {
+	var last uint32
+	for _, a := range run.Attempts {
+		last = max(last, a.N)
+		if err := c.attempt(a); err != nil {
+			return err
+		}
+	}
+	if hasEnded(run.State) {
+		return show.RunEnded(run.ID, run.State, run.Error)
+	}
+	f := client.StreamFilter{Kinds: "run", Run: run.ID, Attempts: true}
+	for item, err := range cl.Stream(ctx, f, client.StreamFrom{After: place(cl), Reconnect: true}) {
+		if err != nil {
+			return err
+		}
+		gap(c.printer(), item.Gap)
+		if item.Run == nil || item.Run.N <= last || item.Run.Attempt == nil {
+			continue
+		}
+		if err := c.attempt(*item.Run.Attempt); err != nil {
+			return err
+		}
+		if hasEnded(item.Run.State) {
+			return show.RunEnded(run.ID, item.Run.State, item.Run.Error)
+		}
+	}
+	return fmt.Errorf("interrupted: %w", ctx.Err())
+}
+
+func hasEnded(state string) bool {
+	return state == "succeeded" || state == "dead" || state == "cancelled"
+}
+
+// attempt prints an attempt that ended.
+func (c *cli) attempt(a client.Attempt) error {
+	if c.output == show.JSON {
+		return c.printer().Line(a)
+	}
+	return c.show(a, func(w io.Writer) { c.writeAttempt(w, a) })
 }
 
 func (c *cli) writeRun(w io.Writer, r client.Run) {

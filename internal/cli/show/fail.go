@@ -31,6 +31,32 @@ func Words(err error) string {
 	return shown.Error()
 }
 
+// runEnded says that a run ended otherwise than well.
+type runEnded struct {
+	text   string
+	status int
+}
+
+func (e *runEnded) Error() string { return e.text }
+
+// RunEnded returns the error of a command that waited for a run: none where it
+// succeeded.
+func RunEnded(id, state, why string) error {
+	e := &runEnded{text: id + " is " + state}
+	if why != "" {
+		e.text += ": " + why
+	}
+	switch state {
+	case "dead":
+		e.status = 10
+	case "cancelled":
+		e.status = 11
+	default:
+		return nil
+	}
+	return e
+}
+
 // ExitStatus returns the exit status of a command that ended with err, as the
 // root command's help lists them.
 func ExitStatus(err error) int {
@@ -39,6 +65,9 @@ func ExitStatus(err error) int {
 	}
 	if errors.Is(err, context.Canceled) {
 		return 130
+	}
+	if e, ok := errors.AsType[*runEnded](err); ok {
+		return e.status
 	}
 	if _, ok := errors.AsType[*weir.Error](err); !ok {
 		return 1

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strings"
 
 	"weir"
 	"weir/client"
@@ -45,8 +46,14 @@ func Pages[T any](p *Printer, l List[T], a Asked, read func(client.Paging) (clie
 		}
 		a.Limit -= len(page.Items)
 		goesOn := page.Next != "" && (a.All || a.Limit > 0 && len(page.Items) == ask.Limit)
-		if err := printPage(p, l, page, goesOn); err != nil || !goesOn {
+		if err := printPage(p, l, page, goesOn); err != nil {
 			return err
+		}
+		if page.Looked != nil && !goesOn {
+			p.Note("looked at %s records, back to %s", thousands(page.Looked.Records), page.Looked.BackTo)
+		}
+		if !goesOn {
+			return nil
 		}
 		a.After = page.Next
 	}
@@ -71,6 +78,25 @@ func printPage[T any](p *Printer, l List[T], page client.Page[T], goesOn bool) e
 	}
 	_, _ = io.WriteString(p.Notes, more)
 	_, err := b.WriteTo(p.Out)
+	return err
+}
+
+// Item prints an item of a list alone, on one line: as it happens.
+func Item[T any](p *Printer, l List[T], v T) error {
+	switch p.Form {
+	case JSON:
+		return p.Line(v)
+	case IDs:
+		_, err := fmt.Fprintln(p.Out, Printable(l.ID(v)))
+		return err
+	}
+	cells := l.Row(v)
+	for i, head := range strings.Fields(l.Head) {
+		if cells[i] = Printable(cells[i]); head == "STATE" {
+			cells[i] = p.Paint(cells[i])
+		}
+	}
+	_, err := fmt.Fprintln(p.Out, strings.Join(cells, "  "))
 	return err
 }
 

@@ -65,6 +65,11 @@ func (p *Printer) Line(v any) error {
 	return err
 }
 
+// Note tells something beside what is printed.
+func (p *Printer) Note(format string, args ...any) {
+	fmt.Fprintln(p.Notes, Printable(fmt.Sprintf(format, args...)))
+}
+
 func encode(w io.Writer, v any, indent string) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/url"
 
@@ -99,6 +100,29 @@ func (c *Client) Events(ctx context.Context, f EventFilter, p Paging) (Page[Even
 // Event returns the event with the given uid.
 func (c *Client) Event(ctx context.Context, uid string) (Event, error) {
 	return get[Event](ctx, c, "/v1/events/"+url.PathEscape(uid), nil)
+}
+
+// DataPath returns where the API gives out the data of an event, as it came. An
+// event shown without its data names it as its extension dataref.
+func DataPath(uid string) string { return "/v1/events/" + url.PathEscape(uid) + "/data" }
+
+// EventData returns the data of an event, byte for byte, however long it is. It
+// must be closed.
+func (c *Client) EventData(ctx context.Context, uid string) (io.ReadCloser, error) {
+	r := request{method: http.MethodGet, path: DataPath(uid), long: true}
+	resp, err := c.do(ctx, &r)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode < 300 {
+		return resp.Body, nil
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
+	if err != nil {
+		return nil, weir.E(r.op(), weir.Unavailable, "read the answer: %w", err)
+	}
+	return nil, failure(r.op(), resp.StatusCode, body)
 }
 
 // Refusal is what was turned away at the door, or accepted but may not act.

@@ -55,6 +55,7 @@ func New(o Options) *API {
 
 	mux.HandleFunc("POST /v1/events", a.publish)
 	mux.Handle("GET /v1/stream", a.enter(a.need(auth.Viewer, http.HandlerFunc(a.stream))))
+	mux.Handle("GET /v1/events/{id}/data", a.enter(a.need(auth.Viewer, http.HandlerFunc(a.eventData))))
 	mux.HandleFunc("POST /hooks/{source}", a.hook)
 	mux.HandleFunc("POST /hooks/{project}/{source}", a.hook)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"iter"
 	"net/http"
 
@@ -18,6 +19,8 @@ import (
 type Reader interface {
 	Events(ctx context.Context, project weir.ProjectID, f client.EventFilter, p client.Paging) (client.Page[client.Event], error)
 	Event(ctx context.Context, project weir.ProjectID, uid weir.EventUID) (client.Event, error)
+	// EventData opens an event's data, whose attributes the event tells; without data it is NotFound.
+	EventData(ctx context.Context, project weir.ProjectID, uid weir.EventUID) (*weir.Event, io.ReadSeekCloser, error)
 	Runs(ctx context.Context, project weir.ProjectID, f client.RunFilter, p client.Paging) (client.Page[client.Run], error)
 	Run(ctx context.Context, project weir.ProjectID, id weir.RunID) (client.Run, error)
 	Groups(ctx context.Context, project weir.ProjectID, f client.GroupFilter, p client.Paging) (client.Page[client.Group], error)

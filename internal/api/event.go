@@ -29,6 +29,7 @@ type event struct {
 	Execution   string          `json:"execution,omitempty" doc:"What the event belongs to; made at the door where it has none."`
 	Cause       string          `json:"cause,omitempty" doc:"The run that emitted it."`
 	Hops        int             `json:"hops,omitempty" doc:"How many runs stand between it and the outside."`
+	DataRef     string          `json:"dataref,omitempty" format:"uri-reference" doc:"Where the data is, which is too long to be shown or a file."`
 	UID         string          `json:"uid"`
 	Seq         uint64          `json:"seq"`
 	At          string          `json:"at" format:"date-time" doc:"When it was accepted."`

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"io"
 	"iter"
 	"log/slog"
 	"slices"
@@ -242,6 +244,18 @@ func (w *world) Event(_ context.Context, project weir.ProjectID, uid weir.EventU
 		}
 	}
 	return client.Event{}, weir.E("", weir.NotFound, "there is no event %s", uid)
+}
+
+type opened struct{ *bytes.Reader }
+
+func (opened) Close() error { return nil }
+
+func (w *world) EventData(ctx context.Context, project weir.ProjectID, uid weir.EventUID) (*weir.Event, io.ReadSeekCloser, error) {
+	shown, err := w.Event(ctx, project, uid)
+	if err != nil || shown.Data == nil {
+		return nil, nil, weir.E("", weir.NotFound, "there is no data of event %s", uid)
+	}
+	return &shown.Event, opened{bytes.NewReader(shown.Data)}, nil
 }
 
 func (w *world) Runs(_ context.Context, _ weir.ProjectID, f client.RunFilter, p client.Paging) (client.Page[client.Run], error) {

@@ -41,6 +41,7 @@ func (a *API) describePlain() {
 
 	doc.AddOperation(publishOperation(schemas, taken))
 	a.describeStream(problem)
+	a.describeData(problem)
 	for path, id := range map[string]string{"/hooks/{source}": "deliver-default-hook", "/hooks/{project}/{source}": "deliver-hook"} {
 		doc.AddOperation(&huma.Operation{
 			OperationID: id, Method: http.MethodPost, Path: path, Summary: "Deliver a webhook, whose signature stands for a token",

@@ -92,21 +92,4 @@ func wantsEvent(f client.EventFilter, e *weir.Event) bool {
 		(f.Execution == "" || f.Execution == e.Execution)
 }
 
-// Event returns one event, also one that is not folded yet.
-func (r *Reader) Event(ctx context.Context, project weir.ProjectID, uid weir.EventUID) (client.Event, error) {
-	records, err := r.Journal.Records(ctx, []weir.Seq{uid.Seq()})
-	if err != nil {
-		return client.Event{}, err
-	}
-	rec := records[0]
-	if rec == nil || rec.Event == nil || rec.Project != project || rec.UID(r.Shard) != uid {
-		return client.Event{}, weir.E("", weir.NotFound, "there is no event %s in this project", uid)
-	}
-	return r.event(rec), nil
-}
-
-func (r *Reader) event(rec *weir.Record) client.Event {
-	return client.Event{Event: *rec.Event, UID: rec.UID(r.Shard).String(), Seq: rec.Seq, At: rec.At}
-}
-
 func seqText(seq weir.Seq) string { return strconv.FormatUint(uint64(seq), 10) }

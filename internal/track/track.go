@@ -38,6 +38,7 @@ type Reader struct {
 	Journal    Journal
 	State      State
 	Dispatcher Dispatcher
+	Blobs      Blobs // nil: there are none
 	Shard      weir.Shard
 }
 

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"weir"
+	"weir/internal/pipeline"
 )
 
 // history draws a journal, record by record. A naive engine folds it on the
@@ -232,7 +233,10 @@ func (h *history) applyPipelines(project weir.ProjectID) {
 }
 
 func (h *history) pipeline() weir.Pipeline {
-	var p weir.Pipeline
+	p := weir.Pipeline{OnFailure: oneOf(h.t, "on failure", []string{"", "p", "undefined"})}
+	if rapid.Bool().Draw(h.t, "ordered") {
+		p.Concurrency = &weir.Concurrency{Limit: 1, Ordered: true}
+	}
 	for range rapid.IntRange(0, 3).Draw(h.t, "steps") {
 		p.Steps = append(p.Steps, oneOf(h.t, "step", []weir.Step{
 			{Filter: &weir.FilterStep{Where: "true"}},
@@ -275,7 +279,11 @@ func (h *history) change() {
 	if c.Kind == weir.Held {
 		c.Origin = oneOf(h.t, "origin", []string{"", "http://rendered.example"})
 	}
+	dead := pipeline.DeadEvent(run, c)
 	h.add(weir.Record{Project: run.Project, Change: c})
+	if c.Kind == weir.Died && !run.Firing.Quiet || rapid.IntRange(0, 9).Draw(h.t, "no death") == 0 {
+		h.add(*dead)
+	}
 }
 
 func (h *history) absurdChange(c *weir.Change) {

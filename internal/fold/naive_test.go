@@ -23,6 +23,7 @@ type naive struct {
 	runs     []*weir.Run // in state, each with all members of its batch
 	made     []weir.Run  // every run that there ever was, as it was made
 	counters map[naiveCounter]int64
+	rec      *weir.Record // being folded
 }
 
 type naiveProject struct {
@@ -82,12 +83,16 @@ func (n *naive) project(id weir.ProjectID) *naiveProject {
 // fold takes one record: first what is due at or before its time, then itself,
 // then what it made due.
 func (n *naive) fold(rec *weir.Record) {
+	n.rec = rec
 	n.endDue(rec)
 	switch {
-	case rec.Event != nil && rec.Event.Hops <= weir.MaxHops:
-		for _, name := range sortedNames(n.project(rec.Project).triggers) {
-			n.offer(rec, n.project(rec.Project).triggers[name])
+	case rec.Event != nil:
+		if rec.Event.Hops <= weir.MaxHops {
+			for _, name := range sortedNames(n.project(rec.Project).triggers) {
+				n.offer(rec, n.project(rec.Project).triggers[name])
+			}
 		}
+		n.follow(rec)
 	case rec.Change != nil:
 		n.change(rec)
 	case rec.Apply != nil:
@@ -131,6 +136,25 @@ func (n *naive) offer(rec *weir.Record, t naiveTrigger) {
 		return
 	}
 	n.join(rec, t, key)
+}
+
+// follow makes what follows a death.
+func (n *naive) follow(rec *weir.Record) {
+	i := slices.IndexFunc(n.runs, func(r *weir.Run) bool { return r.ID == rec.Event.Cause && r.Project == rec.Project })
+	if rec.Event.Type != "weir.run.dead" || rec.Event.Source != "/weir" || i < 0 || n.runs[i].State != weir.RunDead {
+		return
+	}
+	dead := n.runs[i]
+	p, ok := n.pipelineOf(dead)
+	if !ok || p.OnFailure == "" {
+		return
+	}
+	origin := weir.Origin{At: rec.At, Shard: n.shard, Seq: rec.Seq, Trigger: dead.Firing.Trigger, Purpose: "failure"}
+	firing := weir.Firing{
+		Reason: weir.Failed, Trigger: dead.Firing.Trigger, Revision: dead.Firing.Revision, Key: dead.Firing.Key,
+		Group: dead.Firing.Group, Made: rec.At, Error: dead.Error,
+	}
+	n.makeRun(origin.RunID(), rec.Project, p.OnFailure, firing, []*weir.Record{rec})
 }
 
 func (n *naive) fireAtOnce(rec *weir.Record, t naiveTrigger) {
@@ -329,6 +353,9 @@ func (n *naive) makeRun(id weir.RunID, project weir.ProjectID, pipeline string, 
 	if p, ok := pipelines[pipeline]; ok {
 		run.Firing.PipeRev = p.revision
 		run.Lane.Origin = originOf(p.def, nil)
+		if c := p.def.Concurrency; c != nil && c.Ordered {
+			run.Queued = weir.Turn{Due: f.Made, Seq: n.rec.Seq}
+		}
 	}
 	n.runs = append(n.runs, run)
 	n.made = append(n.made, *run)
@@ -384,6 +411,17 @@ func (n *naive) change(rec *weir.Record) {
 	case weir.Redriven:
 		run.State, run.Due, run.Ended, run.Tries = weir.RunPending, rec.At, 0, 0
 	default:
+	}
+	if run.Queued.Seq != 0 {
+		switch c.Kind {
+		case weir.Retrying, weir.Lost, weir.Held:
+			run.Holds = true
+		case weir.Died:
+			run.Holds = false
+		case weir.Redriven:
+			run.Holds, run.Queued = false, weir.Turn{Due: rec.At, Seq: rec.Seq}
+		default:
+		}
 	}
 	if p, ok := n.pipelineOf(run); ok && len(run.Done) > 0 {
 		run.Lane.Origin = originOf(p, run.Done)

@@ -42,14 +42,10 @@ func (f *Fold) Plan(records []*weir.Record) (n int, needs Needs) {
 			break
 		}
 		switch {
-		case rec.Event != nil && rec.Event.Hops <= weir.MaxHops:
-			first := len(f.matches.Matches)
-			f.scope(rec.Project).matcher().Match(rec, &f.matches)
-			f.needGroups(&needs, f.matches.Matches[first:])
+		case rec.Event != nil:
+			f.needMatches(&needs, rec)
 		case rec.Change != nil:
-			if r := f.runs[rec.Change.Run]; r != nil && r.run == nil {
-				needs.Runs = append(needs.Runs, r.id)
-			}
+			f.needRun(&needs, rec.Change.Run)
 		case rec.Apply != nil:
 			f.needNever(&needs)
 		}
@@ -63,6 +59,26 @@ func (f *Fold) Plan(records []*weir.Record) (n int, needs Needs) {
 	}
 	needs.once()
 	return len(f.planned), needs
+}
+
+// needMatches matches an event and asks for the groups that it joins, and for
+// the run of whose death it tells.
+func (f *Fold) needMatches(needs *Needs, rec *weir.Record) {
+	if tellsOfDeath(rec.Event) {
+		f.needRun(needs, rec.Event.Cause)
+	}
+	if rec.Event.Hops > weir.MaxHops {
+		return
+	}
+	first := len(f.matches.Matches)
+	f.scope(rec.Project).matcher().Match(rec, &f.matches)
+	f.needGroups(needs, f.matches.Matches[first:])
+}
+
+func (f *Fold) needRun(needs *Needs, id weir.RunID) {
+	if r := f.runs[id]; r != nil && r.run == nil {
+		needs.Runs = append(needs.Runs, id)
+	}
 }
 
 func (f *Fold) needGroups(needs *Needs, matches []trigger.Match) {

@@ -1,6 +1,7 @@
 package fold
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -57,7 +58,8 @@ func (f *Fold) makeRun(b birth) {
 		run.Firing.PipeRev = p.revision
 		run.Lane.Origin = p.origin
 		if p.per != nil {
-			run.Lane.Key = p.per.Key(b.event, b.firing.Key)
+			// Those whose key cannot be told share one.
+			run.Lane.Key = cmp.Or(p.per.Key(b.event, b.firing.Key), "null")
 		}
 		if c := p.def.Concurrency; c != nil && c.Ordered {
 			run.Queued = weir.Turn{Due: run.Due, Seq: b.seq}

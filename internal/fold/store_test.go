@@ -91,7 +91,7 @@ func (s *store) checkpoint() *fold.Checkpoint {
 		cp.Groups = append(cp.Groups, fold.GroupRef{ID: g.ID, KeyHash: g.KeyHash, Due: g.Due})
 	}
 	for _, r := range s.runs {
-		cp.Runs = append(cp.Runs, fold.RunRef{ID: r.ID, State: r.State, Due: r.Due, Lane: r.Lane})
+		cp.Runs = append(cp.Runs, fold.RunRef{ID: r.ID, State: r.State, Due: r.Due, Lane: r.Lane, Queued: r.Queued, Holds: r.Holds})
 	}
 	return cp
 }

@@ -22,6 +22,7 @@ func (f *Fold) Turn() []Touch {
 				m := &f.matches.Misses[missed]
 				f.count(rec.Project, m.Trigger.Def.Name, m.Reason)
 			}
+			f.follow(rec)
 			f.endDue(rec)
 		case rec.Change != nil:
 			f.change(rec)

@@ -506,3 +506,18 @@ func TestBatchThatCannotBeReadIsALostTry(t *testing.T) {
 }
 
 var errDamaged = errors.New("damaged")
+
+func TestARunThatFollowsADeathSeesWhatDiedAndOfWhat(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Options{})
+	dead := weir.RunID{15: 9}
+	run := b.run(`{}`)
+	b.journal.records[0].Event.Cause = dead
+	run.Firing.Reason, run.Firing.Error, run.Error = weir.Failed, "no such host", "of an earlier try"
+
+	_, changes := b.try(run, steps(logStep("${run.of}: ${run.error}")))
+
+	if log := changes[0].Attempt.Log; !strings.Contains(log, dead.String()+": no such host") {
+		t.Errorf("log %q, change %+v", log, changes[0])
+	}
+}

@@ -275,6 +275,12 @@ func (l *Loop) scope(ctx context.Context, t *try) step.Scope {
 			return value, err
 		},
 	}
+	if run.Firing.Reason == weir.Failed {
+		s.Run["error"] = run.Firing.Error
+		if len(t.events) == 1 { // the event that tells of it
+			s.Run["of"] = t.events[0].Event.Cause.String()
+		}
+	}
 	if run.Firing.Key != "" {
 		s.Group["id"] = run.Firing.Group.String()
 		s.Group["key"] = expr.JSON(run.Firing.Key)

@@ -1,8 +1,10 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"sync"
+	"time"
 
 	"weir"
 	"weir/internal/expr"
@@ -11,10 +13,15 @@ import (
 
 // source is a webhook source, compiled.
 type source struct {
-	name   string
-	secret *expr.Template
-	kind   *expr.Template // the event's type
-	id     *expr.Template // nil: made
+	name        string
+	hook        *weir.Webhook
+	secrets     []*expr.Template
+	verifyToken *expr.Template // nil: GET is not answered
+	kind        *expr.Template // the event's type
+	id          *expr.Template // nil: the delivery's own, or made
+	subject     *expr.Template // nil: none
+	signed      []string       // of hmac: text and placeholders
+	tolerance   time.Duration
 }
 
 // compiled are the webhook sources of one revision of a project.
@@ -84,21 +91,38 @@ func (s *sources) compile(ctx context.Context, id weir.ProjectID) (*compiled, er
 }
 
 func compileHook(name string, hook *weir.Webhook) (*source, error) {
-	src := &source{name: name}
-	var err error
-	if src.secret, err = expr.CompileTemplate(hook.Secrets[0], expr.ScopeSource); err != nil {
+	if err := hook.Validate(); err != nil {
 		return nil, err
 	}
-	if src.kind, err = expr.CompileTemplate(hook.Type, expr.ScopeSource); err != nil {
-		return nil, err
+	src := &source{
+		name: name, hook: hook, secrets: make([]*expr.Template, len(hook.Secrets)),
+		tolerance: cmp.Or(hook.Tolerance, weir.DefaultTolerance).Std(),
 	}
-	if hook.ID != "" {
-		if src.id, err = expr.CompileTemplate(hook.ID, expr.ScopeSource); err != nil {
+	if hook.Signature != nil {
+		src.signed = signedParts(cmp.Or(hook.Signature.Signed, "{body}"))
+	}
+	for i, secret := range hook.Secrets {
+		var err error
+		if src.secrets[i], err = expr.CompileTemplate(secret, expr.ScopeSource); err != nil {
 			return nil, err
 		}
 	}
-	if len(src.kind.Secrets()) > 0 || src.id != nil && len(src.id.Secrets()) > 0 {
-		return nil, weir.E("", weir.Invalid, "the type or id of source %s would keep a secret with each event", name)
+	for _, t := range []struct {
+		text string
+		into **expr.Template
+		kept bool // with each event
+	}{{hook.VerifyToken, &src.verifyToken, false}, {hook.Type, &src.kind, true}, {hook.ID, &src.id, true}, {hook.Subject, &src.subject, true}} {
+		if t.text == "" {
+			continue
+		}
+		compiled, err := expr.CompileTemplate(t.text, expr.ScopeSource)
+		if err != nil {
+			return nil, err
+		}
+		if t.kept && len(compiled.Secrets()) > 0 {
+			return nil, weir.E("", weir.Invalid, "%s of source %s would keep a secret with each event", t.text, name)
+		}
+		*t.into = compiled
 	}
 	return src, nil
 }

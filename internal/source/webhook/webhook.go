@@ -1,9 +1,9 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
-	"mime"
 	"net/http"
 	"net/url"
 	"strings"
@@ -51,7 +51,10 @@ func New(o Options) *Hooks {
 const unknown = "hook"
 
 // Receive takes the webhook in a request whose path values are project ("" is
-// the default one) and source. What it turns away is listed as a refusal.
+// the default one) and source: POST, and the GET and OPTIONS of handshakes. With
+// neither events nor an error, the request was a handshake and is answered.
+// What it turns away is listed as a refusal, which may tell more than the error:
+// that is for the sender.
 func (h *Hooks) Receive(w http.ResponseWriter, r *http.Request) ([]ingest.Accepted, error) {
 	ctx, name := r.Context(), r.PathValue("source")
 	project, err := h.sources.project(ctx, r.PathValue("project"))
@@ -64,53 +67,97 @@ func (h *Hooks) Receive(w http.ResponseWriter, r *http.Request) ([]ingest.Accept
 		return nil, err
 	}
 	entry := ingest.Entry{Project: project.ID, Door: "hook/" + name}
-	body, done, err := h.door.Read(w, r)
-	defer done()
-	if err != nil {
-		h.door.Refuse(entry, nil, err)
-		return nil, err
+	d := &delivery{Request: r, project: project.ID, now: time.Now()}
+	if r.Method == http.MethodOptions {
+		agree(w, r)
+		return nil, nil
 	}
-	e, err := h.event(ctx, src, request{Request: r, body: body, project: project.ID})
-	if err != nil {
+	e, done, err := h.event(ctx, w, src, d)
+	defer done()
+	switch {
+	case err != nil:
 		h.door.Refuse(entry, e, err)
+		if weir.CodeOf(err) == weir.Unavailable {
+			err = weir.E("", weir.Unavailable, "this webhook cannot be verified at the moment")
+		}
 		return nil, err
+	case e == nil:
+		return nil, nil
 	}
 	return h.door.Publish(ctx, entry, e)
 }
 
-// request is a webhook as it came.
-type request struct {
+// delivery is a webhook as it came.
+type delivery struct {
 	*http.Request
 	body    []byte
 	project weir.ProjectID
+	now     time.Time
+	id      string // its own, once it is verified
 }
 
-// event verifies a webhook and makes its event. With an error the event is what
-// is known of it, and may be nil.
-func (h *Hooks) event(ctx context.Context, src *source, r request) (*weir.Event, error) {
-	vars := &expr.Vars{
-		Header: headerFields(r.Header), Query: queryFields(r.URL.Query()),
-		Secret: func(name string) (string, error) { return h.secrets.Reveal(ctx, r.project, name) },
+// event answers a handshake, or verifies a delivery and makes its event. With an
+// error the event is what is known of it, and may be nil. Done gives the room
+// of the body back.
+func (h *Hooks) event(ctx context.Context, w http.ResponseWriter, src *source, d *delivery) (e *weir.Event, done func(), err error) {
+	done = func() {}
+	if d.Method == http.MethodGet || d.Method == http.MethodHead {
+		return nil, done, h.confirm(ctx, w, src, d)
 	}
-	secret, err := src.secret.Render(vars)
-	if err != nil || secret == "" {
-		h.log.Error("the secret of a webhook cannot be read", "project", r.project, "source", src.name, "err", err)
-		return nil, weir.E("", weir.Unavailable, "the secret of source %q cannot be read", src.name)
+	if d.body, done, err = h.read(ctx, w, src, d); err != nil {
+		return nil, done, err
 	}
-	if err := verifyGitHub(r.Header.Get(githubSignature), r.body, secret); err != nil {
-		return nil, err
+	if handshake, err := src.challenged(w, d); handshake || err != nil {
+		return nil, done, err
 	}
-	data, err := payload(r)
+	e, err = h.make(ctx, src, d)
+	return e, done, err
+}
+
+// read reads and verifies a delivery. Where the body is not what is verified,
+// that of a stranger is not read.
+func (h *Hooks) read(ctx context.Context, w http.ResponseWriter, src *source, d *delivery) (body []byte, done func(), err error) {
+	if src.hook.Verify == "token" || src.hook.Verify == "basic" {
+		if err := h.verify(ctx, src, d); err != nil {
+			return nil, func() {}, err
+		}
+		return h.door.Read(w, d.Request)
+	}
+	if d.body, done, err = h.door.ReadUnverified(w, d.Request); err != nil {
+		return nil, done, err
+	}
+	return d.body, done, h.verify(ctx, src, d)
+}
+
+// vars are what the templates of a source see of a delivery, but for its body.
+func (h *Hooks) vars(ctx context.Context, d *delivery) *expr.Vars {
+	return &expr.Vars{
+		Header: headerFields(d.Header), Query: queryFields(d.URL.Query()),
+		Secret: func(name string) (string, error) { return h.secrets.Reveal(ctx, d.project, name) },
+	}
+}
+
+// make makes the event of a delivery.
+func (h *Hooks) make(ctx context.Context, src *source, d *delivery) (*weir.Event, error) {
+	data, contentType, err := payload(src.hook.Verify, d)
 	if err != nil {
 		return nil, err
 	}
-	vars.Body = expr.JSON(data)
-	e := &weir.Event{Source: "/hooks/" + src.name, ContentType: "application/json", Data: data}
+	vars := h.vars(ctx, d)
+	e := &weir.Event{Source: "/hooks/" + src.name, ContentType: contentType, Data: data}
+	if e.IsJSON() && data != nil {
+		vars.Body = expr.JSON(data)
+	}
 	if e.Type, err = render(src.kind, vars, "type"); err != nil {
 		return e, err
 	}
+	if src.subject != nil {
+		if e.Subject, err = render(src.subject, vars, "subject"); err != nil {
+			return e, err
+		}
+	}
 	if src.id == nil {
-		e.ID = ingest.NewID(time.Now())
+		e.ID = cmp.Or(d.id, ingest.NewID(d.now))
 		return e, nil
 	}
 	e.ID, err = render(src.id, vars, "id")
@@ -123,27 +170,6 @@ func render(t *expr.Template, vars *expr.Vars, field string) (string, error) {
 		return "", weir.E("", weir.Invalid, "%w", err).WithField(field)
 	}
 	return s, nil
-}
-
-// payload returns the JSON of a webhook: its body, or, as GitHub may be set to
-// send it, the form value payload.
-func payload(r request) ([]byte, error) {
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	data := r.body
-	switch {
-	case err == nil && kind == "application/x-www-form-urlencoded":
-		form, err := url.ParseQuery(string(r.body))
-		if err != nil || !form.Has("payload") {
-			return nil, weir.E("", weir.Invalid, "the form has no payload").WithField("payload")
-		}
-		data = []byte(form.Get("payload"))
-	case err != nil || !weir.IsJSONType(kind):
-		e := weir.E("", weir.Invalid, "content type %q is not taken: use application/json or application/x-www-form-urlencoded",
-			r.Header.Get("Content-Type"))
-		e.Err = ingest.ErrContentType
-		return nil, e
-	}
-	return data, ingest.CheckJSON(data)
 }
 
 // headerFields returns the headers under lower-case names, the first value of

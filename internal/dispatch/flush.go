@@ -69,7 +69,7 @@ func (d *Dispatcher) oldestUnwritten() (oldest weir.Time) {
 // takeOff freezes the layer and writes it beside the fold.
 func (d *Dispatcher) takeOff(ctx context.Context) {
 	layer := d.fold.Freeze()
-	layer.Leases = d.leaseRows()
+	layer.Leases, layer.Breakers = d.leaseRows(), d.breakerRows()
 	d.unwritten = d.oldestUnwritten()
 	fl := &flight{layer: layer, leases: d.parked, done: make(chan struct{})}
 	d.parked, d.flushing, d.lastFlush = nil, fl, time.Now()
@@ -135,6 +135,15 @@ func (d *Dispatcher) leaseRows() []fold.LeaseRow {
 	return rows
 }
 
+func (d *Dispatcher) breakerRows() []fold.BreakerRow {
+	breakers := d.lanes.Breakers()
+	rows := make([]fold.BreakerRow, len(breakers))
+	for i, b := range breakers {
+		rows[i] = fold.BreakerRow(b)
+	}
+	return rows
+}
+
 func (d *Dispatcher) answerSettlers() {
 	d.settlers = slices.DeleteFunc(d.settlers, func(s settle) bool {
 		if s.seq <= d.flushed {
@@ -192,6 +201,6 @@ func (d *Dispatcher) finish(ctx context.Context) error {
 		d.flushing = nil
 	}
 	layer := d.fold.Freeze()
-	layer.Leases = d.leaseRows()
+	layer.Leases, layer.Breakers = d.leaseRows(), d.breakerRows()
 	return d.write(ctx, layer)
 }

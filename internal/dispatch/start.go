@@ -31,6 +31,11 @@ func (d *Dispatcher) start(ctx context.Context) error {
 			d.lanes.Add(lane.Run{ID: r.ID, Lane: r.Lane, Due: r.Due, Turn: r.Queued, Holds: r.Holds, Fresh: true})
 		}
 	}
+	breakers := make([]lane.Breaker, len(cp.Breakers))
+	for i, row := range cp.Breakers {
+		breakers[i] = lane.Breaker(row)
+	}
+	d.lanes.RestoreBreakers(breakers, d.now())
 	leased, err := d.leasedBefore(ctx, cp.Leases)
 	if err != nil {
 		return err

@@ -18,7 +18,7 @@ func (f *Fold) Changed() int {
 func (f *Fold) Moved() bool { return f.cursor != f.frozen }
 
 // Freeze takes what changed since the last one as a layer and opens a new one.
-// Leases are the caller's to add.
+// Leases and breakers are the caller's to add.
 func (f *Fold) Freeze() *Layer {
 	l := &Layer{From: f.frozen, To: f.cursor, At: f.at, Installed: f.installed, ChunksGone: f.chunksGone}
 	f.freezeGroups(l)

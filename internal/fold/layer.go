@@ -15,9 +15,10 @@ type Layer struct {
 	ChunksGone []weir.GroupID // all chunks of these groups go
 	Runs       []weir.Run
 	RunsGone   []weir.RunID
-	Installed  []Installed // definitions put or deleted, in order of revision
-	Counters   []Counter   // to add to
-	Leases     []LeaseRow  // of all runs running: replaces the leases stored
+	Installed  []Installed  // definitions put or deleted, in order of revision
+	Counters   []Counter    // to add to
+	Leases     []LeaseRow   // of all runs running: replaces the leases stored
+	Breakers   []BreakerRow // of all origins at which tries failed: likewise
 }
 
 // Installed is one version of a definition: Body is nil in one that deletes.
@@ -42,6 +43,15 @@ type LeaseRow struct {
 	Began weir.Time
 }
 
+// BreakerRow says how often tries in a row did not reach an origin when the layer
+// was frozen, and, where that opened its breaker, when the next one may.
+type BreakerRow struct {
+	Project  weir.ProjectID
+	Origin   string
+	Failures int
+	Until    weir.Time // none while it is closed
+}
+
 // Checkpoint is what the fold goes on from: the flushed cursor, the
 // definitions, and a short reference to all that is live.
 type Checkpoint struct {
@@ -52,6 +62,7 @@ type Checkpoint struct {
 	Groups   []GroupRef
 	Runs     []RunRef
 	Leases   []LeaseRow
+	Breakers []BreakerRow
 }
 
 // GroupRef is what the fold keeps in memory of every open group.

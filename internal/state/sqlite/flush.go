@@ -23,6 +23,7 @@ var (
   trigger = excluded.trigger, executions = excluded.executions, body = excluded.body`)
 	putChunks      = puts("chunks", chunkColumns, `ON CONFLICT (grp, idx) DO UPDATE SET members = excluded.members`)
 	putLeases      = puts("leases", leaseColumns, "")
+	putBreakers    = puts("breakers", breakerColumns, "")
 	putDefinitions = puts("definitions", definitionColumns, "")
 	addCounters    = puts("counters", counterColumns, `ON CONFLICT (project, trigger, what) DO UPDATE SET n = counters.n + excluded.n`)
 
@@ -41,9 +42,10 @@ var (
 )
 
 const (
-	moveCursor    = `UPDATE cursors SET cursor = $1, at_us = $2 WHERE shard = 0 AND cursor = $3`
-	raiseRevision = `UPDATE projects SET revision = $1 WHERE id = $2 AND revision < $1`
-	removeLeases  = `DELETE FROM leases`
+	moveCursor     = `UPDATE cursors SET cursor = $1, at_us = $2 WHERE shard = 0 AND cursor = $3`
+	raiseRevision  = `UPDATE projects SET revision = $1 WHERE id = $2 AND revision < $1`
+	removeLeases   = `DELETE FROM leases`
+	removeBreakers = `DELETE FROM breakers`
 )
 
 // Flush writes l in one transaction: all of it or nothing. It returns
@@ -169,8 +171,18 @@ func flushRest(ctx context.Context, c *conn, l *fold.Layer) error {
 	if _, err := c.exec(ctx, removeLeases); err != nil {
 		return err
 	}
-	return putLeases.run(ctx, c, len(l.Leases), func(args []driver.Value, i int) []driver.Value {
+	err = putLeases.run(ctx, c, len(l.Leases), func(args []driver.Value, i int) []driver.Value {
 		x := &l.Leases[i]
 		return append(args, x.Run[:], x.Node, int64(x.Try), int64(x.Began))
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := c.exec(ctx, removeBreakers); err != nil {
+		return err
+	}
+	return putBreakers.run(ctx, c, len(l.Breakers), func(args []driver.Value, i int) []driver.Value {
+		b := &l.Breakers[i]
+		return append(args, int64(b.Project), b.Origin, int64(b.Failures), int64(b.Until))
 	})
 }

@@ -12,6 +12,7 @@ const (
 	selectCursor   = `SELECT cursor, at_us FROM cursors WHERE shard = 0`
 	selectVersions = `SELECT ` + definitionColumns + ` FROM definitions ORDER BY revision, project, kind, name`
 	selectLeases   = `SELECT ` + leaseColumns + ` FROM leases ORDER BY run`
+	selectBreakers = `SELECT ` + breakerColumns + ` FROM breakers ORDER BY project, origin`
 
 	countGroups     = `SELECT count(*) FROM groups`
 	selectGroupRefs = `SELECT id, key_hash, due_us FROM groups ORDER BY id`
@@ -26,7 +27,7 @@ func (s *State) Load(ctx context.Context) (*fold.Checkpoint, error) {
 	p := &fold.Checkpoint{}
 	err := s.read(ctx, "load state", func(c *conn) error {
 		for _, part := range [...]func(context.Context, *conn, *fold.Checkpoint) error{
-			loadCursor, loadDefinitions, loadGroups, loadRuns, loadLeases,
+			loadCursor, loadDefinitions, loadGroups, loadRuns, loadLeases, loadBreakers,
 		} {
 			if err := part(ctx, c, p); err != nil {
 				return err
@@ -105,6 +106,15 @@ func loadLeases(ctx context.Context, c *conn, p *fold.Checkpoint) error {
 		id, err := r.id(0)
 		p.Leases = append(p.Leases, fold.LeaseRow{Run: id, Node: r.text(1), Try: int(r.int(2)), Began: r.time(3)})
 		return err
+	})
+}
+
+func loadBreakers(ctx context.Context, c *conn, p *fold.Checkpoint) error {
+	return c.query(ctx, selectBreakers, nil, func(r row) error {
+		p.Breakers = append(p.Breakers, fold.BreakerRow{
+			Project: weir.ProjectID(r.int(0)), Origin: r.text(1), Failures: int(r.int(2)), Until: r.time(3),
+		})
+		return nil
 	})
 }
 

@@ -166,7 +166,12 @@ func loadRefers(t *testing.T, s suite) {
 		want.Groups = append(want.Groups, fold.GroupRef{ID: g.ID, KeyHash: g.KeyHash, Due: g.Due})
 	}
 	l.Leases = []fold.LeaseRow{{Run: runID(2), Node: "a", Try: 1, Began: start}, {Run: runID(5), Node: "b", Try: 9, Began: start + 1}}
-	want.Leases = l.Leases
+	l.Breakers = []fold.BreakerRow{
+		{Project: 1, Origin: "http://a.example", Failures: 3},
+		{Project: 1, Origin: "http://b.example", Failures: 10, Until: start},
+		{Project: 2, Origin: "http://a.example", Failures: 1},
+	}
+	want.Leases, want.Breakers = l.Leases, l.Breakers
 	flush(t, e, l)
 
 	got := must(e.Load(t.Context()))(t)
@@ -186,6 +191,18 @@ func leasesReplaced(t *testing.T, s suite) {
 		flush(t, e, fold.Layer{Leases: leases})
 		got := must(e.Load(t.Context()))(t).Leases
 		if diff := gocmp.Diff(leases, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
+func breakersReplaced(t *testing.T, s suite) {
+	e := s.new(t)
+	at := func(origin string) fold.BreakerRow { return fold.BreakerRow{Project: 1, Origin: origin, Failures: 1} }
+	for _, breakers := range [][]fold.BreakerRow{{at("a"), at("b")}, {at("b"), at("c")}, {}, {at("a")}} {
+		flush(t, e, fold.Layer{Breakers: breakers})
+		got := must(e.Load(t.Context()))(t).Breakers
+		if diff := gocmp.Diff(breakers, got, cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}

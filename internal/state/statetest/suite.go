@@ -105,6 +105,7 @@ func Run(t *testing.T, open Open) {
 		"WhatIsNotThereIsLeftOut":                     absentLeftOut,
 		"LoadRefersToAllThatIsLive":                   loadRefers,
 		"LeasesAreThoseOfTheLastFlush":                leasesReplaced,
+		"BreakersAreThoseOfTheLastFlush":              breakersReplaced,
 		"FlushesLeaveWhatAPlainModelHas":              likeAModel,
 		"VersionsOfDefinitionsStay":                   versionsStay,
 		"ADeletedDefinitionIsNotInForce":              deletedNotInForce,

@@ -101,6 +101,16 @@ CREATE TABLE leases (
   began_us INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- The origins at which the last try failed, as of the cursor; until_us is 0 while
+-- the breaker is closed.
+CREATE TABLE breakers (
+  project  INTEGER NOT NULL CHECK (project > 0),
+  origin   TEXT NOT NULL CHECK (origin <> ''),
+  failures INTEGER NOT NULL CHECK (failures > 0),
+  until_us INTEGER NOT NULL,
+  PRIMARY KEY (project, origin)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE secrets (
   project    INTEGER NOT NULL REFERENCES projects (id),
   name       TEXT NOT NULL CHECK (name <> ''),

@@ -1,3 +1,11 @@
+CREATE TABLE breakers (
+  project  INTEGER NOT NULL CHECK (project > 0),
+  origin   TEXT NOT NULL CHECK (origin <> ''),
+  failures INTEGER NOT NULL CHECK (failures > 0),
+  until_us INTEGER NOT NULL,
+  PRIMARY KEY (project, origin)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE chunks (
   grp     BLOB NOT NULL CHECK (length(grp) = 16),
   idx     INTEGER NOT NULL CHECK (idx >= 0),

@@ -47,11 +47,16 @@ func (d *Door) TakeLines(ctx context.Context, entry Entry, in Lines, answer func
 		return err
 	}
 	defer func() { l.inFlight.give(l.held) }()
-	former := func() error { return nil }
+	var former func() error // waits for the chunk that is being appended
 	for {
 		c, readErr := l.next(ctx, entry)
-		if err := former(); err != nil {
-			return err
+		if former != nil {
+			if err := former(); err != nil {
+				return err
+			}
+			if former = nil; weir.CodeOf(readErr) == weir.Limited {
+				continue // its room is free now
+			}
 		}
 		switch {
 		case errors.Is(readErr, io.EOF):
@@ -307,16 +312,18 @@ func (l *lines) room(most int) bool {
 	if len(l.buf) < cap(l.buf) {
 		return true
 	}
-	size := min(max(2*cap(l.buf), l.usual+firstRead), most+1)
-	more := int64(size - cap(l.buf))
-	if !l.inFlight.take(more) {
-		return false
+	for _, size := range []int{max(2*cap(l.buf), l.usual+firstRead), cap(l.buf) + firstRead} {
+		size = min(size, most+1)
+		more := int64(size - cap(l.buf))
+		if l.inFlight.take(more) {
+			l.held += more
+			grown := make([]byte, len(l.buf), size)
+			copy(grown, l.buf)
+			l.buf = grown
+			return true
+		}
 	}
-	l.held += more
-	grown := make([]byte, len(l.buf), size)
-	copy(grown, l.buf)
-	l.buf = grown
-	return true
+	return false
 }
 
 // cut gives out what was read up to end, and keeps what stands behind it.

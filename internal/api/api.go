@@ -56,8 +56,10 @@ func New(o Options) *API {
 	mux.HandleFunc("POST /v1/events", a.publish)
 	mux.Handle("GET /v1/stream", a.enter(a.need(auth.Viewer, http.HandlerFunc(a.stream))))
 	mux.Handle("GET /v1/events/{id}/data", a.enter(a.need(auth.Viewer, http.HandlerFunc(a.eventData))))
-	mux.HandleFunc("POST /hooks/{source}", a.hook)
-	mux.HandleFunc("POST /hooks/{project}/{source}", a.hook)
+	for _, method := range hookMethods {
+		mux.HandleFunc(method+" /hooks/{source}", a.hook)
+		mux.HandleFunc(method+" /hooks/{project}/{source}", a.hook)
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /readyz", a.ready)
 	if o.Metrics != nil {

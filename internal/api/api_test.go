@@ -133,7 +133,10 @@ func TestEveryCallNeedsItsRole(t *testing.T) {
 		"POST /v1/runs/{id}/redrive": auth.Editor, "POST /v1/runs/{id}/cancel": auth.Editor, "POST /v1/runs/{id}/purge": auth.Editor,
 		"GET /v1/secrets": auth.Admin, "PUT /v1/secrets/{name}": auth.Admin, "DELETE /v1/secrets/{name}": auth.Admin,
 	}
-	public := []string{"GET /healthz", "GET /readyz", "POST /hooks/{source}", "POST /hooks/{project}/{source}"}
+	public := []string{"GET /healthz", "GET /readyz"}
+	for _, method := range hookMethods {
+		public = append(public, method+" /hooks/{source}", method+" /hooks/{project}/{source}")
+	}
 	for pattern := range operations(a) {
 		method, path, _ := strings.Cut(pattern, " ")
 		path = strings.NewReplacer("{id}", runID.String(), "{name}", "x", "{project}", "default", "{source}", "x").Replace(path)

@@ -77,7 +77,8 @@ type Tokens interface {
 }
 
 // Hooks takes webhooks. The request has the path values project, "" for the
-// default one, and source.
+// default one, and source. With neither events nor an error, it was a handshake
+// and is answered.
 type Hooks interface {
 	Receive(w http.ResponseWriter, r *http.Request) ([]ingest.Accepted, error)
 }

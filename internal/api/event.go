@@ -96,9 +96,16 @@ func (a *API) publishFiles(w http.ResponseWriter, r *http.Request, entry ingest.
 	a.answerAccepted(w, r, accepted, err)
 }
 
-// hook takes a webhook. Its signature stands for a token.
+// hookMethods are those of deliveries and of the handshakes before them.
+var hookMethods = []string{http.MethodPost, http.MethodGet, http.MethodOptions}
+
+// hook takes a webhook. Its signature stands for a token. A handshake is
+// answered by who knows it.
 func (a *API) hook(w http.ResponseWriter, r *http.Request) {
 	accepted, err := a.Hooks.Receive(w, r)
+	if accepted == nil && err == nil {
+		return
+	}
 	a.answerAccepted(w, r, accepted, err)
 }
 

@@ -42,12 +42,11 @@ func (a *API) describePlain() {
 	doc.AddOperation(publishOperation(schemas, taken))
 	a.describeStream(problem)
 	a.describeData(problem)
-	for path, id := range map[string]string{"/hooks/{source}": "deliver-default-hook", "/hooks/{project}/{source}": "deliver-hook"} {
-		doc.AddOperation(&huma.Operation{
-			OperationID: id, Method: http.MethodPost, Path: path, Summary: "Deliver a webhook, whose signature stands for a token",
-			Parameters: pathParameters(path), Responses: taken,
-			RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{}}}},
-		})
+	for path, id := range map[string]string{"/hooks/{source}": "default-hook", "/hooks/{project}/{source}": "hook"} {
+		for _, op := range hookOperations(problem, taken) {
+			op.Path, op.OperationID, op.Parameters = path, op.OperationID+"-"+id, pathParameters(path)
+			doc.AddOperation(op)
+		}
 	}
 	doc.AddOperation(&huma.Operation{
 		OperationID: "is-alive", Method: http.MethodGet, Path: "/healthz", Summary: "Ask whether the process is alive", Responses: nothing,
@@ -56,6 +55,32 @@ func (a *API) describePlain() {
 		OperationID: "is-ready", Method: http.MethodGet, Path: "/readyz", Summary: "Ask whether everything is taken and shown",
 		Responses: nothing,
 	})
+}
+
+// hookOperations are a delivery and the handshakes before it.
+func hookOperations(problem *huma.Response, taken map[string]*huma.Response) []*huma.Operation {
+	responses := maps.Clone(taken)
+	responses["200"] = &huma.Response{Description: "A handshake, answered", Content: map[string]*huma.MediaType{
+		"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}},
+	}}
+	handshake := map[string]*huma.Response{"200": responses["200"], "default": problem}
+	return []*huma.Operation{
+		{
+			OperationID: "deliver", Method: http.MethodPost, Summary: "Deliver a webhook, whose signature stands for a token",
+			Responses: responses,
+			RequestBody: &huma.RequestBody{Content: map[string]*huma.MediaType{
+				"application/json": {Schema: &huma.Schema{}}, "*/*": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
+			}},
+		},
+		{
+			OperationID: "confirm", Method: http.MethodGet, Responses: handshake,
+			Summary: "Give hub.challenge back to a sender that knows the source's verify_token",
+		},
+		{
+			OperationID: "allow", Method: http.MethodOptions, Responses: handshake,
+			Summary: "Say who may deliver, as CloudEvents Web Hooks asks",
+		},
+	}
 }
 
 func publishOperation(schemas huma.Registry, taken map[string]*huma.Response) *huma.Operation {

@@ -53,7 +53,7 @@ const (
 // published are the examples of the kinds' own documents, and, where those have
 // none, deliveries signed here.
 //
-//archtest:long a table
+//archtest:long a table of samples, one per kind
 func published() map[string]sample {
 	return map[string]sample{
 		// docs.github.com, "Validating webhook deliveries": testing the webhook payload validation.

@@ -273,3 +273,41 @@ func TestKeysCompareByKind(t *testing.T) {
 		t.Errorf("runs %v, want that of the key 1.0", b.runs)
 	}
 }
+
+func TestAnOrderAsksOnlyForTheGroupsThatItEnds(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, countsTo(2, "never"))
+	b.events(1)
+	b.flush() // it is in state only
+
+	for name, c := range map[string]struct {
+		put  []weir.Trigger
+		gone []string
+		want int
+	}{
+		"another trigger": {put: []weir.Trigger{atOnceNamed("u")}, gone: []string{"v"}},
+		"the same shape":  {put: []weir.Trigger{countsTo(2, "last + 1h")}},
+		"another shape":   {put: []weir.Trigger{countsTo(3, "never")}, want: 1},
+		"none":            {gone: []string{"t"}, want: 1},
+	} {
+		order := &weir.Apply{Revision: b.rev + 1}
+		for _, def := range c.put {
+			order.Put = append(order.Put, definition(weir.KindTrigger, def.Name, def))
+		}
+		for _, name := range c.gone {
+			order.Delete = append(order.Delete, weir.Definition{Kind: weir.KindTrigger, Name: name})
+		}
+
+		_, needs := b.fold.Plan([]*weir.Record{{Seq: b.seq + 1, At: b.at, Project: 1, Apply: order}})
+
+		if len(needs.Groups) != c.want {
+			t.Errorf("%s: asks for %d groups, want %d", name, len(needs.Groups), c.want)
+		}
+	}
+}
+
+func atOnceNamed(name string) weir.Trigger {
+	t := atOnce()
+	t.Name = name
+	return t
+}

@@ -20,6 +20,7 @@ type Fold struct {
 
 	groups map[weir.GroupID]*liveGroup
 	byKey  map[weir.Identity]*liveGroup
+	owners map[owner]*owner // each once
 	due    dueQueue
 	runs   map[weir.RunID]*liveRun
 
@@ -47,6 +48,7 @@ type liveGroup struct {
 	due     weir.Time // 0 is never
 	queued  weir.Time // of the valid entry in the queue
 	group   *weir.Group
+	owner   *owner // while only state has it, and it is never due: whose it is
 	epoch   uint64 // of the last change
 	stored  bool   // state has a row, or will have when the frozen layer is written
 	gone    bool
@@ -61,6 +63,12 @@ type liveRun struct {
 	epoch  uint64
 	stored bool
 	gone   bool
+}
+
+// owner is a trigger by its name.
+type owner struct {
+	project weir.ProjectID
+	trigger string
 }
 
 type liveChunk struct {
@@ -95,6 +103,7 @@ func New(shard weir.Shard, cp *Checkpoint) *Fold {
 		projects: make(map[weir.ProjectID]*scope),
 		groups:   make(map[weir.GroupID]*liveGroup, len(cp.Groups)),
 		byKey:    make(map[weir.Identity]*liveGroup, len(cp.Groups)),
+		owners:   make(map[owner]*owner),
 		runs:     make(map[weir.RunID]*liveRun, len(cp.Runs)),
 		chunks:   make(map[weir.GroupID][]liveChunk),
 		counts:   make(map[countKey]int64),
@@ -104,6 +113,9 @@ func New(shard weir.Shard, cp *Checkpoint) *Fold {
 	}
 	for _, ref := range cp.Groups {
 		g := &liveGroup{id: ref.ID, keyHash: ref.KeyHash, due: ref.Due, stored: true}
+		if g.due == 0 {
+			g.owner = f.owner(ref.Project, ref.Trigger)
+		}
 		f.groups[g.id], f.byKey[g.keyHash] = g, g
 		f.due.schedule(g)
 	}
@@ -176,6 +188,14 @@ func (f *Fold) scope(project weir.ProjectID) *scope {
 		f.projects[project] = s
 	}
 	return s
+}
+
+func (f *Fold) owner(project weir.ProjectID, trigger string) *owner {
+	o := owner{project, trigger}
+	if f.owners[o] == nil {
+		f.owners[o] = &o
+	}
+	return f.owners[o]
 }
 
 func (f *Fold) count(project weir.ProjectID, trigger, what string) {

@@ -130,7 +130,10 @@ func (f *Fold) Flushed(l *Layer, keep int, busy func(weir.RunID) bool) {
 		if excess <= 0 {
 			break
 		}
-		if g := f.groups[l.Groups[i].ID]; g != nil && g.epoch < f.epoch {
+		if g := f.groups[l.Groups[i].ID]; g != nil && g.group != nil && g.epoch < f.epoch {
+			if g.due == 0 {
+				g.owner = f.owner(g.group.Project, g.group.Trigger)
+			}
 			g.group = nil
 			excess--
 		}

@@ -152,12 +152,13 @@ func (f *Fold) addMember(live *liveGroup, m weir.Member) {
 }
 
 // expireCut makes the groups due that never expire and whose trigger is gone or
-// has another shape: nothing could end them any more.
+// has another shape: nothing could end them any more. Plan asked for those of
+// which there are any.
 func (f *Fold) expireCut(rec *weir.Record) {
 	triggers := f.scope(rec.Project).triggers
 	for _, live := range f.groups {
 		g := live.group
-		if live.due != 0 || g.Project != rec.Project {
+		if live.due != 0 || g == nil || g.Project != rec.Project {
 			continue
 		}
 		if t := triggers[g.Trigger]; t == nil || t.Hash(g.Project, g.Key) != g.KeyHash {

@@ -70,6 +70,10 @@ type GroupRef struct {
 	ID      weir.GroupID
 	KeyHash weir.Identity
 	Due     weir.Time
+
+	// Of a group that is never due: whose it is.
+	Project weir.ProjectID
+	Trigger string
 }
 
 // RunRef is what the fold keeps in memory of every run in state.

@@ -47,7 +47,7 @@ func (f *Fold) Plan(records []*weir.Record) (n int, needs Needs) {
 		case rec.Change != nil:
 			f.needRun(&needs, rec.Change.Run)
 		case rec.Apply != nil:
-			f.needNever(&needs)
+			f.needCut(&needs, rec)
 		}
 		f.planned = append(f.planned, planned{rec, len(f.matches.Matches), len(f.matches.Misses)})
 		if rec.Apply != nil {
@@ -94,14 +94,40 @@ func (f *Fold) needGroups(needs *Needs, matches []trigger.Match) {
 	}
 }
 
-// needNever asks for the groups that never expire: those whose trigger an order
-// takes away end with it.
-func (f *Fold) needNever(needs *Needs) {
+// needCut asks for the groups that never expire and whose trigger an order takes
+// away or gives another shape: they end with it.
+func (f *Fold) needCut(needs *Needs, rec *weir.Record) {
+	cut := f.cut(rec)
+	if len(cut) == 0 {
+		return
+	}
 	for _, g := range f.groups {
-		if g.due == 0 && g.group == nil {
+		if g.due == 0 && g.group == nil && g.owner.project == rec.Project && cut[g.owner.trigger] {
 			needs.Groups = append(needs.Groups, g.id)
 		}
 	}
+}
+
+// cut returns the triggers of which an order makes open groups take no more
+// events.
+func (f *Fold) cut(rec *weir.Record) map[string]bool {
+	cut := make(map[string]bool)
+	for _, d := range rec.Apply.Delete {
+		if d.Kind == weir.KindTrigger {
+			cut[d.Name] = true
+		}
+	}
+	for _, d := range rec.Apply.Put {
+		old := f.scope(rec.Project).triggers[d.Name]
+		if d.Kind != weir.KindTrigger || old == nil {
+			continue
+		}
+		next, err := compileTrigger(Installed{Project: rec.Project, Definition: d})
+		if err != nil || next.Shape() != old.Shape() {
+			cut[d.Name] = true
+		}
+	}
+	return cut
 }
 
 // needDue asks for the groups that end by at. They are put back: Turn ends

@@ -15,9 +15,10 @@ const (
 	selectBreakers = `SELECT ` + breakerColumns + ` FROM breakers ORDER BY project, origin`
 
 	countGroups     = `SELECT count(*) FROM groups`
-	selectGroupRefs = `SELECT id, key_hash, due_us FROM groups ORDER BY id`
-	countRuns       = `SELECT count(*) FROM runs`
-	selectRunRefs   = `SELECT id, project, state, pipeline, lane_key, origin, due_us, queued_us, queued_seq, holds FROM runs ORDER BY id`
+	selectGroupRefs = `SELECT id, key_hash, due_us, CASE due_us WHEN 0 THEN project END, CASE due_us WHEN 0 THEN trigger END
+FROM groups ORDER BY id`
+	countRuns     = `SELECT count(*) FROM runs`
+	selectRunRefs = `SELECT id, project, state, pipeline, lane_key, origin, due_us, queued_us, queued_seq, holds FROM runs ORDER BY id`
 )
 
 // Load reads what the fold goes on from, as one snapshot. Versions are all that
@@ -71,13 +72,16 @@ func loadGroups(ctx context.Context, c *conn, p *fold.Checkpoint) error {
 		return err
 	}
 	p.Groups = make([]fold.GroupRef, 0, n)
+	texts := interned{}
 	return c.query(ctx, selectGroupRefs, nil, func(r row) error {
 		id, err := r.id(0)
 		if err != nil {
 			return err
 		}
 		hash, err := r.id(1)
-		p.Groups = append(p.Groups, fold.GroupRef{ID: id, KeyHash: hash, Due: r.time(2)})
+		p.Groups = append(p.Groups, fold.GroupRef{
+			ID: id, KeyHash: hash, Due: r.time(2), Project: weir.ProjectID(r.int(3)), Trigger: texts.of(r.text(4)),
+		})
 		return err
 	})
 }

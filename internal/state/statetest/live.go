@@ -165,6 +165,10 @@ func loadRefers(t *testing.T, s suite) {
 		want.Runs = append(want.Runs, fold.RunRef{ID: r.ID, State: r.State, Due: r.Due, Lane: r.Lane, Queued: r.Queued, Holds: r.Holds})
 		want.Groups = append(want.Groups, fold.GroupRef{ID: g.ID, KeyHash: g.KeyHash, Due: g.Due})
 	}
+	never := plainGroup(121)
+	never.Due = 0
+	l.Groups = append(l.Groups, never)
+	want.Groups = append(want.Groups, fold.GroupRef{ID: never.ID, KeyHash: never.KeyHash, Project: never.Project, Trigger: never.Trigger})
 	l.Leases = []fold.LeaseRow{{Run: runID(2), Node: "a", Try: 1, Began: start}, {Run: runID(5), Node: "b", Try: 9, Began: start + 1}}
 	l.Breakers = []fold.BreakerRow{
 		{Project: 1, Origin: "http://a.example", Failures: 3},

@@ -43,8 +43,8 @@ type Workers interface {
 	Cancel(run weir.RunID)
 }
 
-// Options says what a dispatcher works on. All but Blobs and the numbers are
-// required.
+// Options says what a dispatcher works on. All but Blobs, Applied and the numbers
+// are required.
 type Options struct {
 	Journal Journal
 	State   State
@@ -52,6 +52,9 @@ type Options struct {
 	Logger  *slog.Logger
 	Node    string
 	Shard   weir.Shard
+
+	// Applied is told when state has other definitions of a project; nil tells nobody.
+	Applied func(project weir.ProjectID)
 
 	OriginLimit int           // runs at once per project and origin; 0: 64
 	Slots       int           // runs that workers try at once; 0: not said

@@ -115,8 +115,20 @@ func (d *Dispatcher) landed(ctx context.Context, wait bool) (bool, error) {
 	d.flushing, d.flushed = nil, fl.layer.To
 	d.fold.Flushed(fl.layer, d.Keep, func(id weir.RunID) bool { return d.running[id] != nil })
 	d.handOver(fl.leases)
-	d.answerSettlers()
+	d.tellApplied(fl.layer.Installed)
+	d.answerSettlers() // after it: who waited for an apply finds it in force
 	return true, nil
+}
+
+func (d *Dispatcher) tellApplied(installed []fold.Installed) {
+	if d.Applied == nil {
+		return
+	}
+	for i := range installed {
+		if i == 0 || installed[i].Project != installed[i-1].Project {
+			d.Applied(installed[i].Project)
+		}
+	}
 }
 
 // leaseRows returns the leases to write: those for which a run waits, and those

@@ -261,3 +261,26 @@ func TestARecordWakesTheLoopHoweverLongItSlept(t *testing.T) {
 		}
 	})
 }
+
+// Whoever waited for an apply to be shown finds that others were told of it.
+func TestAnApplyIsToldOnceStateHasIt(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, r *rig) {
+		var told []weir.ProjectID
+		r.applied = func(project weir.ProjectID) { told = append(told, project) }
+		r.start(10)
+		release := r.state.hold()
+		r.apply(matching(""), steps())
+		r.wait(2 * time.Second)
+		if len(told) > 0 {
+			t.Error("it was told before it was written")
+		}
+		release()
+
+		r.settle()
+
+		if len(told) != 1 || told[0] != 1 {
+			t.Errorf("told %v", told)
+		}
+	})
+}

@@ -34,6 +34,7 @@ type rig struct {
 	rev     uint64
 	refuse  *refusal // what the dispatcher's appends meet
 	blobs   dispatch.Blobs
+	applied func(project weir.ProjectID)
 }
 
 // refusal is a journal that answers some appends with an error.
@@ -82,7 +83,7 @@ func (r *rig) start(free int) {
 	r.t.Helper()
 	r.workers = &workers{free: free}
 	r.d = dispatch.New(dispatch.Options{
-		Journal: r.refuse, State: r.state, Blobs: r.blobs, Logger: slog.New(slog.NewTextHandler(r.t.Output(), nil)), Node: "n1",
+		Journal: r.refuse, State: r.state, Blobs: r.blobs, Applied: r.applied, Logger: slog.New(slog.NewTextHandler(r.t.Output(), nil)), Node: "n1",
 	})
 	ctx, cancel := context.WithCancel(r.t.Context())
 	ended := make(chan error, 1)

@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -219,81 +216,6 @@ func TestRefusalsThatCouldNotBeWrittenAreWrittenLater(t *testing.T) {
 
 	if failed == nil || written != nil || len(refusals.all) != 2 || refusals.all[0].Reason != "first" {
 		t.Errorf("%v, %v, %+v", failed, written, refusals.all)
-	}
-}
-
-// tap counts what is read of a body without end.
-type tap struct{ read int }
-
-func (s *tap) Read(b []byte) (int, error) {
-	s.read += len(b)
-	return len(b), nil
-}
-
-func TestABodyThatSaysItIsTooLargeIsNotRead(t *testing.T) {
-	t.Parallel()
-	door, _, _ := newDoor(t)
-	body := &tap{}
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", body)
-	r.ContentLength = 8<<20 + 1
-
-	_, _, err := door.Read(httptest.NewRecorder(), r)
-
-	if weir.CodeOf(err) != weir.TooLarge || body.read != 0 {
-		t.Errorf("error %v after %d bytes", err, body.read)
-	}
-}
-
-func TestABodyOfUnknownLengthIsReadUpToTheLimit(t *testing.T) {
-	t.Parallel()
-	door, _, _ := newDoor(t)
-	body := &tap{}
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", body)
-	r.ContentLength = -1
-
-	_, _, err := door.Read(httptest.NewRecorder(), r)
-
-	if weir.CodeOf(err) != weir.TooLarge || body.read > 9<<20 || door.inFlight.used.Load() != 0 {
-		t.Errorf("error %v after %d bytes, %d held", err, body.read, door.inFlight.used.Load())
-	}
-}
-
-func TestBodiesAtTheDoorTogetherAreBounded(t *testing.T) {
-	t.Parallel()
-	door := New(Options{InFlight: 1000})
-	request := func() *http.Request {
-		return httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", bytes.NewReader(make([]byte, 600)))
-	}
-
-	first, done, err := door.Read(httptest.NewRecorder(), request())
-	if err != nil || len(first) != 600 {
-		t.Fatal(err)
-	}
-	_, _, second := door.Read(httptest.NewRecorder(), request())
-	done()
-	_, _, third := door.Read(httptest.NewRecorder(), request())
-
-	if weir.CodeOf(second) != weir.Limited || third != nil {
-		t.Errorf("second %v, third %v", second, third)
-	}
-}
-
-func TestABodyIsReadWhole(t *testing.T) {
-	t.Parallel()
-	door, _, _ := newDoor(t)
-	for _, n := range []int{0, 1, 64<<10 - 1, 64 << 10, 64<<10 + 1, 1 << 20, 8 << 20} {
-		want := bytes.Repeat([]byte("x"), n)
-		for _, length := range []int64{int64(n), -1} {
-			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", io.NopCloser(bytes.NewReader(want)))
-			r.ContentLength = length
-
-			got, done, err := door.Read(httptest.NewRecorder(), r)
-
-			if err != nil || !bytes.Equal(got, want) {
-				t.Errorf("%d of %d bytes, length %d: %v", len(got), n, length, err)
-			}
-			done()
-		}
 	}
 }
 

@@ -95,7 +95,10 @@ func (f *form) field(part *multipart.Part) error {
 	if name == "topic" {
 		name = "type"
 	}
-	if name == "id" || name == "" {
+	switch name {
+	case "":
+		return weir.E("", weir.Invalid, "a part of the form has no name")
+	case "id":
 		return weir.E("", weir.Invalid, "is no name of a field: use type or topic, source, subject, execution, time or an extension").
 			WithField(name)
 	}

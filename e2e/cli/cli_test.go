@@ -47,6 +47,13 @@ func weirMain() {
 		Demo: func(ctx context.Context, o cli.DemoOptions) error {
 			return demo.Run(ctx, demo.Options{Once: o.Once, JSON: o.JSON, ProjectFile: o.File, Out: o.Out})
 		},
+		Migrate: func(ctx context.Context, cfg config.Config, o cli.MigrateOptions) (all []cli.Migration, err error) {
+			migrations, err := app.Migrate(ctx, cfg, app.Migrating(o))
+			for _, m := range migrations {
+				all = append(all, cli.Migration(m))
+			}
+			return all, err
+		},
 		Version: "v0.0.0-test",
 	}, cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv}))
 }

@@ -22,7 +22,19 @@ import (
 type Programs struct {
 	Serve   func(ctx context.Context, cfg config.Config, out, logs io.Writer) error
 	Demo    func(ctx context.Context, o DemoOptions) error
+	Migrate func(ctx context.Context, cfg config.Config, o MigrateOptions) ([]Migration, error)
 	Version string
+}
+
+// MigrateOptions say how far migrate goes: Status tells what the state has and
+// lacks, DryRun does where it could apply it.
+type MigrateOptions struct{ Status, DryRun bool }
+
+// Migration is a step of the state's schema; At is none where it was lacking.
+type Migration struct {
+	Name    string    `json:"name"`
+	Version string    `json:"version,omitempty"`
+	At      weir.Time `json:"at,omitzero"`
 }
 
 // DemoOptions say how the demo runs.
@@ -92,7 +104,7 @@ func New(p Programs, s Streams) *cobra.Command {
 		return weir.E("", weir.Invalid, "%w; %s --help tells more", err, cmd.CommandPath())
 	})
 	root.AddCommand(
-		c.demoCommand(), c.serveCommand(), c.configCommand(), c.versionCommand(),
+		c.demoCommand(), c.serveCommand(), c.migrateCommand(), c.configCommand(), c.versionCommand(),
 		c.applyCommand(), c.publishCommand(), c.eventsCommand(), c.groupsCommand(), c.runsCommand(), c.refusalsCommand(),
 		c.definitionsCommand(weir.KindTrigger), c.definitionsCommand(weir.KindPipeline), c.definitionsCommand(weir.KindSource),
 		c.secretCommand(),

@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"weir"
+	"weir/client"
 	"weir/internal/cli/show"
 	"weir/internal/config"
 )
@@ -38,6 +41,68 @@ Steps may call public addresses only; --allow-destination allows others.`,
 	}
 	bind(cmd, &file)
 	return cmd
+}
+
+func (c *cli) migrateCommand() *cobra.Command {
+	var file string
+	var o MigrateOptions
+	cmd := &cobra.Command{
+		Use:   "migrate",
+		Short: "Bring a data directory up to date without serving",
+		Long: `Applies the migrations that the state in --data lacks, which weir serve would do at its start.
+It refuses a directory that a server has, and one that a newer weir made. With --status it
+shows what the state has and lacks, also while a server runs.`,
+		Example: "  weir migrate --data /var/lib/weir --status\n  weir migrate --data /var/lib/weir",
+		Args:    exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := c.load(cmd, file)
+			if err != nil {
+				return err
+			}
+			all, err := c.Migrate(cmd.Context(), cfg, o)
+			if err != nil {
+				return err
+			}
+			return c.migrations(all, o)
+		},
+	}
+	bind(cmd, &file)
+	cmd.Flags().BoolVar(&o.Status, "status", false, "show what the state has and lacks")
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "say what would be applied, and apply nothing")
+	return c.reading(cmd)
+}
+
+// migrations shows all migrations, or those that were lacking.
+func (c *cli) migrations(all []Migration, o MigrateOptions) error {
+	if o.Status {
+		return show.Pages(c.printer(), migrationList, show.Asked{All: true}, func(client.Paging) (client.Page[Migration], error) {
+			return client.Page[Migration]{Items: all}, nil
+		})
+	}
+	lacked := slices.DeleteFunc(all, func(m Migration) bool { return m.At != 0 })
+	return c.show(client.Page[Migration]{Items: lacked}, func(w io.Writer) {
+		for _, m := range lacked {
+			if o.DryRun {
+				fmt.Fprintf(w, "%s would be applied\n", m.Name)
+			} else {
+				fmt.Fprintf(w, "%s is applied\n", m.Name)
+			}
+		}
+		if len(lacked) == 0 {
+			fmt.Fprintln(w, "nothing to apply: the state is up to date")
+		}
+	})
+}
+
+var migrationList = show.List[Migration]{
+	Head: "MIGRATION STATE APPLIED BY",
+	Row: func(m Migration) []string {
+		if m.At == 0 {
+			return []string{m.Name, "lacking", "", ""}
+		}
+		return []string{m.Name, "applied", m.At.String(), m.Version}
+	},
+	ID: func(m Migration) string { return m.Name },
 }
 
 func (c *cli) configCommand() *cobra.Command {

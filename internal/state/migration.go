@@ -26,6 +26,7 @@ type Applied struct {
 	Name    string
 	Sum     string
 	Version string // of the weir that applied it
+	At      weir.Time
 }
 
 var migrationName = regexp.MustCompile(`^([0-9]{4})_[a-z0-9_]+\.sql$`)

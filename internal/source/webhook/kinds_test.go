@@ -293,10 +293,14 @@ func TestOneFlippedBitIsRefused(t *testing.T) {
 		case bytes.EqualFold(before, text):
 			return // a hex digit or "bearer" in the other case is the same
 		case strings.Contains(name, "svix") && strings.EqualFold(where, "svix-signature") && bit/8 < 17,
-			name == "stripe" && (bit/8 >= 14 && bit/8 < 22 || bit/8 > len(text)-9):
+			name == "stripe" && (bit/8 >= 13 && bit/8 < 22 || bit/8 > len(text)-9):
 			return // another signature than the one that counts
 		default:
 			d.Header.Set(where, string(text))
+		}
+
+		if user, password, _ := d.BasicAuth(); name == "basic" && user+":"+password == s.secret {
+			return // the last bits of base64 say nothing
 		}
 
 		err := s.source(t).check(d, []string{s.secret})
@@ -337,7 +341,7 @@ func TestSecretsAreTakenFromBothSidesOfARotation(t *testing.T) {
 		{[]string{"${secret.github}", "${secret.unset}"}, "", ""},
 		{[]string{"${secret.github}x", "${secret.unset}"}, weir.Unavailable, "the secret unset of source github is not set: weir secret set unset"},
 		{[]string{"${secret.unset}"}, weir.Unavailable, "the secret unset of source github is not set: weir secret set unset"},
-		{[]string{"${secret.github}x", "${secret.github}y"}, weir.Unauthenticated, "under any secret"},
+		{[]string{"${secret.github}x", "${secret.github}y"}, weir.Unauthenticated, "is not that of the body"},
 	} {
 		hooks, w, door := newHooks(t)
 		w.hook.Secrets = c.secrets

@@ -79,7 +79,7 @@ func (s *source) check(d *delivery, secrets []string) error {
 			}
 		}
 	}
-	return unauthenticated(c.field, "the signature is not that of the delivery, under any secret of the source")
+	return unauthenticated(c.field, "the signature is not that of the body")
 }
 
 // digest is the id of a delivery that has a time and no id of its own, so that

@@ -192,7 +192,7 @@ func TestWhatIsTurnedAwayIsListedAndNotKept(t *testing.T) {
 	}{
 		"wrong signature": {
 			func(_ *world, r *http.Request) { r.Header.Set("X-Hub-Signature-256", sign([]byte("x"))) },
-			weir.Refusal{Code: weir.Unauthenticated, Door: "hook/github", Field: "X-Hub-Signature-256", Reason: "the signature is not that of the delivery, under any secret of the source"},
+			weir.Refusal{Code: weir.Unauthenticated, Door: "hook/github", Field: "X-Hub-Signature-256", Reason: "the signature is not that of the body"},
 		},
 		"no secret": {
 			func(w *world, _ *http.Request) { w.secret = "" },

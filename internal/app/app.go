@@ -15,6 +15,7 @@ import (
 	"weir"
 	"weir/internal/api"
 	"weir/internal/auth"
+	"weir/internal/blob"
 	"weir/internal/config"
 	"weir/internal/dispatch"
 	"weir/internal/ingest"
@@ -22,6 +23,7 @@ import (
 	"weir/internal/obs"
 	"weir/internal/order"
 	"weir/internal/secret"
+	"weir/internal/source/declared"
 	"weir/internal/source/webhook"
 	"weir/internal/state/sqlite"
 	"weir/internal/step"
@@ -39,6 +41,7 @@ type App struct {
 
 	journal  *chapter.Journal
 	state    *sqlite.State
+	blobs    *blob.Store
 	dispatch *dispatch.Dispatcher
 	work     *work.Loop
 	door     *ingest.Door
@@ -51,6 +54,7 @@ type App struct {
 // The names in the data directory.
 const (
 	journalDir = "journal"
+	blobDir    = "blobs"
 	stateFile  = "state.db"
 	keyFile    = "secret.key"
 )
@@ -74,6 +78,9 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err
 	if err != nil {
 		return a, fmt.Errorf("open the journal: %w", err)
 	}
+	if a.blobs, err = blob.New(filepath.Join(cfg.Data, blobDir)); err != nil {
+		return a, err
+	}
 	a.state, err = sqlite.Open(ctx, sqlite.Options{
 		Path: filepath.Join(cfg.Data, stateFile), DataID: a.journal.DataID(), Began: a.journal.Head() > 0, Logger: log,
 	})
@@ -96,15 +103,17 @@ func (a *App) wire(ctx context.Context) error {
 		return err
 	}
 	limits := a.config.Limits
+	types := declared.New(a.state, a.log)
 	a.dispatch = dispatch.New(dispatch.Options{
-		Journal: a.journal, State: a.state, Logger: a.log, Node: a.config.Node, OriginLimit: limits.Origin,
+		Journal: a.journal, State: a.state, Blobs: a.blobs, Applied: types.Applied, Logger: a.log, Node: a.config.Node,
+		OriginLimit: limits.Origin, Slots: limits.WorkerSlots,
 	})
 	a.door = ingest.New(ingest.Options{
-		Journal: a.journal, Refusals: a.state, Log: a.log,
+		Journal: a.journal, Blobs: doorBlobs{a.blobs}, Types: types, Refusals: a.state, Log: a.log,
 		Limits: doorLimits(limits), InFlight: int64(limits.InFlight), Unverified: int64(limits.HooksInFlight),
 	})
 	a.work = work.New(work.Options{
-		Journal: a.journal, Dispatcher: a.dispatch, Secrets: secrets, Logger: a.log, Node: a.config.Node,
+		Journal: a.journal, Blobs: a.blobs, Dispatcher: a.dispatch, Secrets: secrets, Logger: a.log, Node: a.config.Node,
 		Refuse: func(project weir.ProjectID, e *weir.Event, why error) {
 			a.door.Refuse(ingest.Entry{Project: project, Door: ingest.FoldDoor}, e, why)
 		},
@@ -112,7 +121,7 @@ func (a *App) wire(ctx context.Context) error {
 		Limits: stepLimits(limits),
 		HTTP:   httpcall.Options{Allow: a.config.AllowDestinations, Timeout: limits.StepTimeout.Std()},
 	})
-	reader := &track.Reader{Journal: a.journal, State: a.state, Dispatcher: a.dispatch}
+	reader := &track.Reader{Journal: a.journal, State: a.state, Dispatcher: a.dispatch, Blobs: a.blobs}
 	a.tail = track.NewTail(track.TailOptions{Journal: a.journal, Reader: reader, Most: limits.Streams, Log: a.log})
 	a.server = &http.Server{
 		Handler: api.New(api.Options{

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"weir/internal/blob"
 	"weir/internal/config"
 	"weir/internal/obs"
 )
@@ -44,6 +45,7 @@ func (a *App) Run(ctx context.Context) error {
 	dispatching := begin(base, func(ctx context.Context) error { return a.dispatch.Run(ctx, a.work) })
 	working := begin(base, a.work.Run)
 	refusing := begin(base, a.door.Run)
+	sweeping := begin(base, (&blob.Sweeper{Store: a.blobs, Named: a.named, Logger: a.log}).Run)
 	telling := begin(base, a.tail.Run)
 	serving := begin(base, func(context.Context) error { return a.server.Serve(a.listener) })
 
@@ -67,7 +69,7 @@ func (a *App) Run(ctx context.Context) error {
 		failed = errors.Join(failed, err)
 	}
 	a.dispatch.Drain()
-	failed = errors.Join(failed, refusing.end(), working.end(), dispatching.end(), a.Close())
+	failed = errors.Join(failed, sweeping.end(), refusing.end(), working.end(), dispatching.end(), a.Close())
 	a.log.Info("stopped", "err", failed)
 	return failed
 }

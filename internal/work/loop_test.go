@@ -260,6 +260,21 @@ func TestCancelEndsTheWaitBeforeARequest(t *testing.T) {
 	}
 }
 
+func TestTimeThatIsUpBeforeARequestIsNotItsDestinationsFault(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Options{})
+	z := newReceiver(t)
+	b.gate.wait = time.Hour
+	p := steps(httpStep(z.URL))
+	p.Timeout = weir.Duration(20 * time.Millisecond)
+
+	verdict, changes := b.try(b.run(`{"n":1}`), p)
+
+	if c := changes[0]; verdict != weir.Unasked || c.Kind != weir.Retrying || c.Error != "the try took longer than 20ms" {
+		t.Errorf("got %+v, verdict %d", c, verdict)
+	}
+}
+
 func TestCancelledTryLeavesAStaleAttempt(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, Options{})

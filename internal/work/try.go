@@ -27,6 +27,7 @@ type try struct {
 	mask    mask
 	origin  string // at which the run has a place
 	let     bool   // its first request there was let through with the run
+	asked   bool   // a request to it is under way, or was the last thing that the try did
 	reached bool   // it answered in this try
 	at      int    // the step that is being done
 
@@ -139,14 +140,16 @@ func (l *Loop) do(ctx context.Context, t *try, s *compiled, in *step.Input) (end
 // once does a step on the batch of in, when the gate of its origin lets it
 // through, and takes the secrets out of what it answers.
 func (l *Loop) once(ctx context.Context, t *try, s *compiled, in *step.Input) (step.Outcome, error) {
+	t.asked = false
 	if ctx.Err() == nil && !l.enters(ctx, t, s, in) && ctx.Err() == nil {
 		return step.Outcome{}, errShut
 	}
 	if ctx.Err() != nil {
 		return step.Outcome{}, context.Cause(ctx)
 	}
+	_, t.asked = s.Step.(originer)
 	out, err := s.Run(ctx, in)
-	if _, asks := s.Step.(originer); asks && err == nil && (out.Failure == nil || out.Failure.Kind == pipeline.Status) {
+	if t.asked && err == nil && (out.Failure == nil || out.Failure.Kind == pipeline.Status) {
 		t.reached = true
 	}
 	out.Detail, out.Output = t.mask.text(out.Detail), t.mask.json(out.Output)
@@ -217,7 +220,7 @@ func (l *Loop) failed(ctx context.Context, t *try, out step.Outcome, err error) 
 	message := t.fail(f.Message)
 	d := pipeline.Decide(t.lease.Pipe.Retry, t.lease.Try, f.Failure, rand.Float64())
 	end := ending{kind: d.Kind, after: d.After, message: message}
-	if !f.Final && (f.Kind == pipeline.Connect || f.Kind == pipeline.Timeout) {
+	if t.asked && !f.Final && (f.Kind == pipeline.Connect || f.Kind == pipeline.Timeout) {
 		end.verdict = weir.Unreached
 	}
 	return end

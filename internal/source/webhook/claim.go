@@ -24,6 +24,7 @@ type claim struct {
 	timestamp string // "" where the kind has none; likewise timeField
 	timeField string
 	id        string // of the delivery
+	idField   string // of the body, where the id is there; read once that is verified
 }
 
 // unauthenticated returns the error about a header.
@@ -94,7 +95,7 @@ func standard(d *delivery) (claim, error) {
 // hex of the HMAC-SHA256 of "{t}.{body}", with commas between them.
 // https://docs.stripe.com/webhooks#verify-manually
 func stripe(d *delivery) (claim, error) {
-	c := claim{field: "Stripe-Signature", hash: sha256.New, timeField: "Stripe-Signature", id: d.textOf("id")}
+	c := claim{field: "Stripe-Signature", hash: sha256.New, timeField: "Stripe-Signature", idField: "id"}
 	header := d.Header.Get(c.field)
 	if header == "" {
 		return c, unauthenticated(c.field, "the header is missing")
@@ -118,7 +119,7 @@ func stripe(d *delivery) (claim, error) {
 // "v0:{X-Slack-Request-Timestamp}:{body}".
 // https://docs.slack.dev/authentication/verifying-requests-from-slack
 func slack(d *delivery) (claim, error) {
-	c := claim{field: "X-Slack-Signature", hash: sha256.New, timeField: "X-Slack-Request-Timestamp", id: d.textOf("event_id")}
+	c := claim{field: "X-Slack-Signature", hash: sha256.New, timeField: "X-Slack-Request-Timestamp", idField: "event_id"}
 	c.timestamp = d.Header.Get(c.timeField)
 	c.signed = join("v0:", c.timestamp, ":", string(d.body))
 	err := c.one(d.Header, "v0=", hex.DecodeString)

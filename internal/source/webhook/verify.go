@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -74,7 +73,7 @@ func (s *source) check(d *delivery, secrets []string) error {
 		sum := mac.Sum(nil)
 		for _, given := range c.given {
 			if hmac.Equal(given, sum) {
-				d.id = cmp.Or(c.id, s.digest(&c))
+				d.id = s.idOf(d, &c)
 				return nil
 			}
 		}
@@ -82,14 +81,18 @@ func (s *source) check(d *delivery, secrets []string) error {
 	return unauthenticated(c.field, "the signature is not that of the body")
 }
 
-// digest is the id of a delivery that has a time and no id of its own, so that
-// the same bytes sent again are a duplicate.
-func (s *source) digest(c *claim) string {
-	if !s.hook.Timed() {
-		return ""
+// idOf returns a verified delivery's own id. One that has a time and no id gets a
+// hash of what is signed, so that the same bytes sent again are a duplicate.
+func (s *source) idOf(d *delivery, c *claim) string {
+	id := c.id
+	if c.idField != "" {
+		id = d.textOf(c.idField)
 	}
-	sum := sha256.Sum256(c.signed)
-	return hex.EncodeToString(sum[:16])
+	if id == "" && s.hook.Timed() {
+		sum := sha256.Sum256(c.signed)
+		id = hex.EncodeToString(sum[:16])
+	}
+	return id
 }
 
 // key is what a secret stands for: of Standard Webhooks, the base64 after whsec_.

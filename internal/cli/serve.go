@@ -114,36 +114,53 @@ environment and flags.`,
 		Example: "  weir config print\n  weir config check --config /etc/weir.yaml",
 	})
 	var printFile, checkFile string
-	show := &cobra.Command{
+	shown := &cobra.Command{
 		Use:   "print",
-		Short: "Print all settings as YAML, secrets masked",
-		Long: `Prints every setting with the value it would have, in the form that --config reads.
-Secrets are masked.`,
-		Example: "  WEIR_LISTEN=0.0.0.0:80 weir config print",
+		Short: "Print all settings as YAML, and what each is from",
+		Long: `Prints every setting with the value it would have, in the form that --config reads, and
+beside it what set it: a place in the file, a variable, a flag, or the default. Secrets are
+masked.`,
+		Example: "  WEIR_LISTEN=0.0.0.0:80 weir config print\n  weir config print --config /etc/weir.yaml -o json",
 		Args:    exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load(cmd, printFile)
 			if err != nil {
 				return err
 			}
-			return cfg.Print(c.Out)
+			if c.output != show.JSON {
+				return cfg.Print(c.Out)
+			}
+			return c.show(client.Page[config.Effective]{Items: cfg.Explain()}, nil)
 		},
 	}
 	check := &cobra.Command{
-		Use:   "check",
+		Use:   "check [FILE]",
 		Short: "Say what is wrong with the configuration, or nothing",
-		Long: `Reads the configuration as weir serve would. Where it is wrong the exit status is 2, and the
-error names the file and line, the variable or the flag.`,
-		Example: "  weir config check --config /etc/weir.yaml",
-		Args:    exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := c.load(cmd, checkFile)
-			return err
+		Long: `Reads the configuration as weir serve would, from FILE or --config. Where it is wrong the exit
+status is 2, and the error names the file and line, the variable or the flag. What is set and
+has no effect is told of as a warning.`,
+		Example: "  weir config check /etc/weir.yaml",
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case len(args) > 1 || len(args) == 1 && checkFile != "":
+				return weir.E("", weir.Invalid, "it takes one FILE: %s", cmd.UseLine())
+			case len(args) == 1:
+				checkFile = args[0]
+			}
+			cfg, err := c.load(cmd, checkFile)
+			if err != nil {
+				return err
+			}
+			for _, warning := range cfg.Warnings() {
+				c.printer().Note("warning: %s", warning)
+			}
+			return nil
 		},
 	}
-	bind(show, &printFile)
+	bind(shown, &printFile)
 	bind(check, &checkFile)
-	cmd.AddCommand(show, check)
+	cmd.AddCommand(c.reading(shown), check)
 	return cmd
 }
 

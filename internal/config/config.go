@@ -24,6 +24,8 @@ type Config struct {
 	Log               Log            `yaml:"log"`
 	Limits            Limits         `yaml:"limits"`
 	Admin             Admin          `yaml:"admin"`
+
+	places map[string][]string // key -> what set it, the last of which holds
 }
 
 // Log says what is logged, and how.

@@ -34,7 +34,7 @@ func write(t *testing.T, content string) string {
 }
 
 func diff(want, got Config) string {
-	return cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{}), cmpopts.EquateEmpty())
+	return cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{}), cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(Config{}))
 }
 
 func TestDefaultsAreValidAndAsDocumented(t *testing.T) {
@@ -249,6 +249,67 @@ func TestAWrongVariableOrFlagIsNamed(t *testing.T) {
 	want := `--log-level: log.level: "loud" is none of debug, info, warn, error`
 	if err := c.Override(fs); err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+func TestEachValueIsExplainedByWhatSetIt(t *testing.T) {
+	t.Parallel()
+	path := write(t, "listen: a:1\nlog: {level: warn}\nallow_destinations:\n  - 10.0.0.0/8\n")
+	c, err := Load(path, environment(map[string]string{"WEIR_LISTEN": "b:2", "WEIR_ADMIN_TOKEN": "weir_0123456789abcdef"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown Config
+	fs := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	shown.Flags(fs)
+	if err := fs.Parse([]string{"--listen", "c:3", "--limits-origin", "4"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Override(fs); err != nil {
+		t.Fatal(err)
+	}
+
+	got := map[string]string{}
+	for _, e := range c.Explain() {
+		got[e.Key] = e.Value + " " + e.From
+	}
+	for key, want := range map[string]string{
+		"listen": "c:3 --listen", "log.level": "warn " + path + ":2:14", "data": "weir-data default",
+		"allow_destinations": "10.0.0.0/8 " + path + ":4:3", "limits.origin": "4 --limits-origin", "admin.token": "*** WEIR_ADMIN_TOKEN",
+	} {
+		if got[key] != want {
+			t.Errorf("%s: got %q, want %q", key, got[key], want)
+		}
+	}
+	var out strings.Builder
+	if err := c.Print(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"listen: c:3 # --listen\n", "  token: \"***\" # WEIR_ADMIN_TOKEN\n", "  origin: 4 # --limits-origin\n", "  level: warn # " + path + ":2:14\n"} {
+		if !strings.Contains(out.String(), line) {
+			t.Errorf("printed without %q:\n%s", line, &out)
+		}
+	}
+}
+
+func TestWhatIsSetAndHasNoEffectIsToldOf(t *testing.T) {
+	t.Parallel()
+	path := write(t, "listen: a:1\nlimits:\n  inline_data: 2MiB\n  origin: 9\n  worker_slots: 8\n")
+	c, err := Load(path, environment(map[string]string{"WEIR_LISTEN": "b:2"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		path + ":1:9: listen: has no effect: WEIR_LISTEN sets it, too",
+		path + ":3:16: limits.inline_data: has no effect: no data is longer than limits.event_data, 1MiB",
+		path + ":4:11: limits.origin: has no effect: no more than limits.worker_slots, 8, are tried at once",
+	}
+	if diff := cmp.Diff(want, c.Warnings()); diff != "" {
+		t.Error(diff)
+	}
+	defaults := Default()
+	if got := defaults.Warnings(); len(got) != 0 {
+		t.Errorf("the defaults: %q", got)
 	}
 }
 

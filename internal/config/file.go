@@ -15,12 +15,12 @@ import (
 )
 
 // file sets what a YAML file says, and notes where.
-func (c *Config) file(path string, content []byte, where map[string]string) error {
+func (c *Config) file(path string, content []byte) error {
 	doc, err := parser.ParseBytes(content, 0)
 	if err != nil {
 		return syntax(path, err)
 	}
-	r := reader{path: path, settings: c.settings(), where: where}
+	r := reader{path: path, settings: c.settings(), set: c.set}
 	for i, d := range doc.Docs {
 		if d.Body == nil {
 			continue
@@ -51,7 +51,7 @@ func place(path string, t *token.Token) string {
 type reader struct {
 	path     string
 	settings []setting
-	where    map[string]string
+	set      func(s setting, text, place string) error
 }
 
 func (r *reader) fault(t *token.Token, key, format string, args ...any) error {
@@ -110,8 +110,7 @@ func (r *reader) value(s setting, n ast.Node) error {
 			return r.fault(t, s.key, "needs one value")
 		}
 	}
-	r.where[s.key] = place(r.path, t)
-	return s.set(text, r.where[s.key])
+	return r.set(s, text, place(r.path, t))
 }
 
 func scalar(n ast.Node) (string, bool) {

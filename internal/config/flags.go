@@ -1,10 +1,6 @@
 package config
 
-import (
-	"github.com/spf13/pflag"
-
-	"weir"
-)
+import "github.com/spf13/pflag"
 
 // Flags binds every setting but the secrets, which others on the machine would
 // see, to a flag; the values of c are the defaults shown.
@@ -19,27 +15,14 @@ func (c *Config) Flags(fs *pflag.FlagSet) {
 // Override sets what was given as a flag on fs, to which Flags of another
 // Config bound the settings, and validates the whole.
 func (c *Config) Override(fs *pflag.FlagSet) error {
-	where := map[string]string{}
 	for _, s := range c.settings() {
 		given := fs.Lookup(s.flag())
 		if s.secret || given == nil || !given.Changed {
 			continue
 		}
-		where[s.key] = "--" + s.flag()
-		if err := s.set(given.Value.String(), where[s.key]); err != nil {
+		if err := c.set(s, given.Value.String(), "--"+s.flag()); err != nil {
 			return err
 		}
 	}
-	return at(where, c.validate())
-}
-
-// at puts the place of a setting that is at fault before its error.
-func at(where map[string]string, e *weir.Error) error {
-	if e == nil {
-		return nil
-	}
-	if place, ok := where[e.Field]; ok {
-		e.Op = place
-	}
-	return e
+	return c.Validate()
 }

@@ -1,11 +1,7 @@
 package config
 
 import (
-	"fmt"
-	"io"
 	"os"
-
-	"github.com/goccy/go-yaml"
 
 	"weir"
 )
@@ -16,7 +12,6 @@ import (
 // code Invalid, and say the file and line, or the name of the variable.
 func Load(path string, env func(string) string) (Config, error) {
 	c := Default()
-	where := map[string]string{} // key -> place that set it
 	if path == "" {
 		path = env("WEIR_CONFIG")
 	}
@@ -25,7 +20,7 @@ func Load(path string, env func(string) string) (Config, error) {
 		if err != nil {
 			return c, weir.E("load configuration", weir.Invalid, "%w", err)
 		}
-		if err := c.file(path, b, where); err != nil {
+		if err := c.file(path, b); err != nil {
 			return c, err
 		}
 	}
@@ -34,21 +29,9 @@ func Load(path string, env func(string) string) (Config, error) {
 		if text == "" {
 			continue
 		}
-		where[s.key] = s.env()
-		if err := s.set(text, s.env()); err != nil {
+		if err := c.set(s, text, s.env()); err != nil {
 			return c, err
 		}
 	}
-	return c, at(where, c.validate())
-}
-
-// Print writes the configuration as a file that Load reads, but for its
-// secrets, which are masked.
-func (c Config) Print(w io.Writer) error {
-	b, err := yaml.Marshal(c)
-	if err != nil {
-		return fmt.Errorf("print configuration: %w", err)
-	}
-	_, err = w.Write(b)
-	return err
+	return c, c.Validate()
 }

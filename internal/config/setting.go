@@ -67,8 +67,12 @@ func (s setting) env() string {
 	return "WEIR_" + strings.ToUpper(strings.ReplaceAll(s.flag(), "-", "_"))
 }
 
-// set takes a text from a place: "weir.yaml:3:9", "WEIR_LISTEN", "--listen".
-func (s setting) set(text, place string) error {
+// set sets a setting to a text from a place: "weir.yaml:3:9", "WEIR_LISTEN", "--listen".
+func (c *Config) set(s setting, text, place string) error {
+	if c.places == nil {
+		c.places = map[string][]string{}
+	}
+	c.places[s.key] = append(c.places[s.key], place)
 	err := s.value.Set(text)
 	if err == nil {
 		return nil

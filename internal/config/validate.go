@@ -11,12 +11,16 @@ import (
 )
 
 // Validate returns an Invalid error that names the first setting at fault by
-// its key in the file, or nil.
+// its key in the file, and the place that set it, or nil.
 func (c *Config) Validate() error {
-	if err := c.validate(); err != nil {
-		return err
+	e := c.validate()
+	if e == nil {
+		return nil
 	}
-	return nil
+	if places := c.places[e.Field]; len(places) > 0 {
+		e.Op = places[len(places)-1]
+	}
+	return e
 }
 
 func (c *Config) validate() *weir.Error {

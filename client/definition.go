@@ -11,27 +11,44 @@ import (
 
 // Applied is what applying project files did, or would do.
 type Applied struct {
-	Revision uint64   `json:"revision" doc:"The project's revision afterwards."`
-	Changes  []Change `json:"changes" nullable:"false"`
-	Warnings []string `json:"warnings" nullable:"false"`
+	Revision  uint64            `json:"revision" doc:"The project's revision afterwards."`
+	Changes   []Change          `json:"changes" nullable:"false"`
+	Unchanged int               `json:"unchanged" doc:"How many definitions of the files are in force as they are."`
+	Missing   []NamedDefinition `json:"missing" nullable:"false" doc:"What came from the same path, is not in the files and stays; prune removes it."`
+	Warnings  []string          `json:"warnings" nullable:"false"`
 }
 
 // Change is one difference that an apply makes.
 type Change struct {
-	Action string              `json:"action" enum:"create,update,delete"`
-	Kind   weir.DefinitionKind `json:"kind" enum:"trigger,pipeline,source,destination"`
-	Name   string              `json:"name"`
+	Action  string              `json:"action" enum:"create,update,delete"`
+	Kind    weir.DefinitionKind `json:"kind" enum:"trigger,pipeline,source,destination,event,setting"`
+	Name    string              `json:"name"`
+	Keys    []string            `json:"keys,omitempty" doc:"Of an update: the keys that change."`
+	WasFrom string              `json:"was_from,omitempty" doc:"From where it was applied before, where that was elsewhere."`
+	Groups  int                 `json:"groups,omitempty" doc:"Of a trigger that goes, or is another in match, group_by or fire: its open groups, which take no more events; 1,000 is that many or more."`
 }
 
-// File is a project file to apply. Name is what errors call it. With Expect,
-// the project must stand at that revision, else the apply is a conflict.
+// NamedDefinition names a definition.
+type NamedDefinition struct {
+	Kind weir.DefinitionKind `json:"kind"`
+	Name string              `json:"name"`
+}
+
+// File is what to apply: a project file, or with Roots, several with the files
+// that they name.
 type File struct {
-	Name   string
-	Text   []byte
-	Expect uint64
+	Name   string   // what errors call the one file
+	Text   []byte   // the file, or the tar
+	Roots  []string // the directories that names in the tar are below; of several, the place of one stands before each name
+	From   []string // what the definitions are said to come from, one for all or one per root; nil: Name or Roots
+	Prune  bool     // remove what came from there before and is not in the files
+	Expect uint64   // where the project must stand, else the apply is a conflict; 0: anywhere
 }
 
-// Apply installs what the file defines, all of it or nothing.
+// TarType is the media type of several files.
+const TarType = "application/x-tar"
+
+// Apply installs what the files define, all of it or nothing.
 func (c *Client) Apply(ctx context.Context, f File) (Applied, error) {
 	return c.apply(ctx, f, url.Values{})
 }
@@ -42,17 +59,36 @@ func (c *Client) DryRun(ctx context.Context, f File) (Applied, error) {
 }
 
 func (c *Client) apply(ctx context.Context, f File, q url.Values) (Applied, error) {
-	set(q, "file", f.Name)
 	r := request{method: http.MethodPost, path: "/v1/apply", query: q, body: f.Text, contentType: "application/yaml"}
+	set(q, "file", f.Name)
+	if len(f.Roots) > 0 {
+		r.contentType = TarType
+		q["root"] = f.Roots
+	}
+	if len(f.From) > 0 {
+		q["from"] = f.From
+	}
+	if f.Prune {
+		q.Set("prune", "true")
+	}
 	if f.Expect != 0 {
 		r.match = strconv.Quote(strconv.FormatUint(f.Expect, 10))
 	}
 	return call[Applied](ctx, c, r)
 }
 
+// DefinitionPath returns the path of a kind of definition, such as /v1/triggers.
+// Declared types of events are at /v1/event-types: /v1/events is what happened.
+func DefinitionPath(kind weir.DefinitionKind) string {
+	if kind == weir.KindEventType {
+		return "/v1/event-types"
+	}
+	return "/v1/" + string(kind) + "s"
+}
+
 // Definitions lists the definitions of one kind that are in force, by name.
 func (c *Client) Definitions(ctx context.Context, kind weir.DefinitionKind, p Paging) (Page[weir.Definition], error) {
-	return get[Page[weir.Definition]](ctx, c, "/v1/"+string(kind)+"s", p.values())
+	return get[Page[weir.Definition]](ctx, c, DefinitionPath(kind), p.values())
 }
 
 // DefinitionInForce is a definition shown alone: a trigger with what it did with events
@@ -64,7 +100,7 @@ type DefinitionInForce struct {
 
 // Definition returns one definition that is in force.
 func (c *Client) Definition(ctx context.Context, kind weir.DefinitionKind, name string) (DefinitionInForce, error) {
-	return get[DefinitionInForce](ctx, c, "/v1/"+string(kind)+"s/"+url.PathEscape(name), nil)
+	return get[DefinitionInForce](ctx, c, DefinitionPath(kind)+"/"+url.PathEscape(name), nil)
 }
 
 // Secret names a secret; nothing shows its value.

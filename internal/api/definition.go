@@ -5,6 +5,7 @@ import (
 	"errors"
 	"mime"
 	"net/http"
+	"path"
 	"strconv"
 	"strings"
 
@@ -13,30 +14,41 @@ import (
 	"weir/internal/auth"
 	"weir/internal/ingest"
 	"weir/internal/project"
+	"weir/internal/project/pack"
 )
 
 type applyInput struct {
-	DryRun      bool   `query:"dry_run" doc:"Answer what would change, and change nothing."`
-	File        string `query:"file" default:"weir.yaml" maxLength:"1024" doc:"What errors call the file."`
-	ContentType string `header:"Content-Type"`
-	Match       string `header:"If-Match" doc:"The revision, in quotes, at which the project must stand."`
-	RawBody     []byte `contentType:"application/yaml"`
+	DryRun      bool     `query:"dry_run" doc:"Answer what would change, and change nothing."`
+	Prune       bool     `query:"prune" doc:"Remove what came from the same place before and is not in the files."`
+	File        string   `query:"file" default:"weir.yaml" maxLength:"1024" doc:"What errors call the one file."`
+	Roots       []string `query:"root,explode" maxItems:"100" doc:"The directory that names in the tar are below, for errors. Of several, each name begins with the place of one, from 0."`
+	From        []string `query:"from,explode" maxItems:"100" doc:"What the definitions are said to come from: one for all, or one per root. Without it that is file, or root."`
+	ContentType string   `header:"Content-Type"`
+	Match       string   `header:"If-Match" doc:"The revision, in quotes, at which the project must stand."`
+	RawBody     []byte   `contentType:"application/yaml"`
 }
 
 func (a *API) registerDefinitions() {
 	register(a, operation{
-		id: "apply", method: http.MethodPost, path: "/v1/apply", role: auth.Editor, body: project.MaxFileSize,
-		summary: "Install what a project file defines, all of it or nothing",
+		id: "apply", method: http.MethodPost, path: "/v1/apply", role: auth.Editor, body: pack.MaxSize,
+		summary: "Install what project files define, all of it or nothing",
 	}, a.apply)
-	for _, kind := range []weir.DefinitionKind{weir.KindTrigger, weir.KindPipeline, weir.KindSource, weir.KindDestination} {
+	content := a.huma.OpenAPI().Paths["/v1/apply"].Post.RequestBody.Content
+	content[client.TarType] = content["application/yaml"]
+	kinds := []weir.DefinitionKind{
+		weir.KindTrigger, weir.KindPipeline, weir.KindSource, weir.KindDestination, weir.KindEventType, weir.KindSetting,
+	}
+	for _, kind := range kinds {
 		a.registerKind(kind)
 	}
 }
 
 func (a *API) registerKind(kind weir.DefinitionKind) {
+	path := client.DefinitionPath(kind)
+	noun := strings.TrimSuffix(strings.TrimPrefix(path, "/v1/"), "s")
 	register(a, operation{
-		id: "list-" + string(kind) + "s", method: http.MethodGet, path: "/v1/" + string(kind) + "s", role: auth.Viewer,
-		summary: "List the " + string(kind) + "s in force, by name",
+		id: "list-" + noun + "s", method: http.MethodGet, path: path, role: auth.Viewer,
+		summary: "List the " + noun + "s in force, by name",
 	}, func(ctx context.Context, in *Paging) (*answer[client.Page[weir.Definition]], error) {
 		all, _, err := a.State.Definitions(ctx, callerOf(ctx).project)
 		if err != nil {
@@ -45,8 +57,8 @@ func (a *API) registerKind(kind weir.DefinitionKind) {
 		return answered(pageOf(all, kind, *in), nil)
 	})
 	register(a, operation{
-		id: "get-" + string(kind), method: http.MethodGet, path: "/v1/" + string(kind) + "s/{name}", role: auth.Viewer,
-		summary: "Show the " + string(kind) + " in force",
+		id: "get-" + noun, method: http.MethodGet, path: path + "/{name}", role: auth.Viewer,
+		summary: "Show the " + noun + " in force",
 	}, func(ctx context.Context, in *NamePath) (*answer[client.DefinitionInForce], error) {
 		all, _, err := a.State.Definitions(ctx, callerOf(ctx).project)
 		if err != nil {
@@ -57,7 +69,7 @@ func (a *API) registerKind(kind weir.DefinitionKind) {
 				return answered(a.counted(ctx, d))
 			}
 		}
-		return nil, weir.E("", weir.NotFound, "there is no %s %q", kind, in.Name)
+		return nil, weir.E("", weir.NotFound, "there is no %s %q", noun, in.Name)
 	})
 }
 
@@ -92,29 +104,84 @@ func pageOf(all []weir.Definition, kind weir.DefinitionKind, p Paging) client.Pa
 const applyTries = 5
 
 func (a *API) apply(ctx context.Context, in *applyInput) (*ordered[client.Applied], error) {
-	switch kind, _, err := mime.ParseMediaType(in.ContentType); {
-	case err == nil && (kind == "application/yaml" || kind == "application/x-yaml" || kind == "text/yaml"):
-	default:
-		e := weir.E("", weir.Invalid, "content type %q is not taken: use application/yaml", in.ContentType)
-		e.Err = ingest.ErrContentType
-		return nil, e
-	}
 	expect, err := revisionOf(in.Match)
 	if err != nil {
 		return nil, err
 	}
-	set, _ := project.Parse(project.File{Name: in.File, Text: in.RawBody}) // Validate tells its problems too
+	files, err := in.files()
+	if err != nil {
+		a.refuseApply(ctx, err)
+		return nil, err
+	}
+	set, _ := project.Parse(files...) // Validate tells its problems too
 	ctx, cancel := context.WithTimeout(ctx, orderTime)
 	defer cancel()
 	for try := 1; ; try++ {
 		out, err := a.applyOnce(ctx, set, in, expect)
 		if weir.CodeOf(err) == weir.Invalid {
-			a.Door.Refuse(ingest.Entry{Project: callerOf(ctx).project, Door: "apply"}, nil, err)
+			a.refuseApply(ctx, err)
 		}
 		if weir.CodeOf(err) != weir.Conflict || expect != "" || try == applyTries {
 			return out, err
 		}
 	}
+}
+
+func (a *API) refuseApply(ctx context.Context, err error) {
+	a.Door.Refuse(ingest.Entry{Project: callerOf(ctx).project, Door: "apply"}, nil, err)
+}
+
+// files returns the project files of the body.
+func (in *applyInput) files() ([]project.File, error) {
+	kind, _, err := mime.ParseMediaType(in.ContentType)
+	switch {
+	case err == nil && (kind == "application/yaml" || kind == "application/x-yaml" || kind == "text/yaml"):
+		from := append(in.From, in.File)[0]
+		return []project.File{{Name: in.File, Text: in.RawBody, From: from, Path: path.Base(in.File)}}, nil
+	case err == nil && (kind == client.TarType || kind == "application/tar"):
+	default:
+		e := weir.E("", weir.Invalid, "content type %q is not taken: use application/yaml or %s", in.ContentType, client.TarType)
+		e.Err = ingest.ErrContentType
+		return nil, e
+	}
+	roots, err := in.roots()
+	if err != nil {
+		return nil, err
+	}
+	if err := pack.Read(in.RawBody, roots); err != nil {
+		return nil, err
+	}
+	files := project.Files(roots)
+	if len(files) == 0 {
+		return nil, weir.E("", weir.Invalid, "the tar has no .yaml file")
+	}
+	return files, nil
+}
+
+// roots returns the roots of a tar, without their files.
+func (in *applyInput) roots() ([]pack.Root, error) {
+	dirs := in.Roots
+	if len(dirs) == 0 {
+		dirs = []string{"."}
+	}
+	froms := in.From
+	if len(froms) == 0 {
+		froms = in.Roots
+	}
+	if n := len(froms); n > 1 && n != len(dirs) {
+		return nil, weir.E("", weir.Invalid, "%d froms for %d roots: give one for all, or one per root", n, len(dirs)).WithField("from")
+	}
+	if in.Prune && len(froms) == 0 {
+		return nil, weir.E("", weir.Invalid, "what came from where is to be pruned? give from or root").WithField("from")
+	}
+	roots := make([]pack.Root, len(dirs))
+	for i, dir := range dirs {
+		roots[i].Dir = dir
+		if len(froms) > 0 {
+			roots[i].From = froms[min(i, len(froms)-1)]
+		}
+	}
+	return roots, nil
 }
 
 // applyOnce validates against what is in force now and gives the order.
@@ -127,12 +194,19 @@ func (a *API) applyOnce(ctx context.Context, set *project.Set, in *applyInput, e
 	if now := strconv.FormatUint(revision, 10); expect != "" && expect != now {
 		return nil, weir.E("", weir.Conflict, "the project stands at revision %s, not %s", now, expect).WithField("If-Match")
 	}
-	diff := set.Diff(inForce, project.Keep)
+	missing := project.Keep
+	if in.Prune {
+		missing = project.Prune
+	}
+	diff := set.Diff(inForce, missing)
 	warnings, err := set.Validate(diff)
 	if err != nil {
 		return nil, allProblems(err)
 	}
-	out := &ordered[client.Applied]{Status: http.StatusOK, Body: applied(diff, warnings)}
+	out := &ordered[client.Applied]{Status: http.StatusOK}
+	if out.Body, err = a.applied(ctx, diff, warnings); err != nil {
+		return nil, err
+	}
 	out.Body.Revision = revision
 	if in.DryRun || len(diff.Changes) == 0 {
 		return out, nil
@@ -149,22 +223,34 @@ func (a *API) applyOnce(ctx context.Context, set *project.Set, in *applyInput, e
 }
 
 // applied tells what an apply changes.
-func applied(diff *project.Difference, warnings project.Problems) client.Applied {
-	out := client.Applied{Changes: []client.Change{}, Warnings: []string{}}
+func (a *API) applied(ctx context.Context, diff *project.Difference, warnings project.Problems) (client.Applied, error) {
+	out := client.Applied{
+		Changes: []client.Change{}, Unchanged: diff.Unchanged, Missing: []client.NamedDefinition{}, Warnings: []string{},
+	}
 	for _, c := range diff.Changes {
-		action := "update"
+		change := client.Change{Action: "update", Kind: c.Kind, Name: c.Name, Keys: c.Keys, WasFrom: c.Moved()}
 		switch {
 		case c.Before == nil:
-			action = "create"
+			change.Action = "create"
 		case c.Body == nil:
-			action = "delete"
+			change.Action = "delete"
 		}
-		out.Changes = append(out.Changes, client.Change{Action: action, Kind: c.Kind, Name: c.Name})
+		if c.Shape {
+			open, err := a.Reader.Groups(ctx, callerOf(ctx).project, client.GroupFilter{Trigger: c.Name}, client.Paging{Limit: 1000})
+			if err != nil {
+				return out, err
+			}
+			change.Groups = len(open.Items)
+		}
+		out.Changes = append(out.Changes, change)
+	}
+	for _, m := range diff.Missing {
+		out.Missing = append(out.Missing, client.NamedDefinition{Kind: m.Kind, Name: m.Name})
 	}
 	for _, w := range warnings {
 		out.Warnings = append(out.Warnings, w.String())
 	}
-	return out
+	return out, nil
 }
 
 // allProblems makes one error of all that is wrong in project files, a line for

@@ -40,6 +40,7 @@ var rooms = []room{
 	{path: "client", layer: layerClient},
 	{path: "cmd/weir", layer: layerMain, also: []string{"internal/config"}, one: "func main alone"},
 	{path: "web", layer: layerAlone, one: "only embeds"},
+	{path: "docs", layer: layerAlone, one: "only embeds"},
 
 	{path: "internal/timex", layer: layerPure},
 	{path: "internal/expr", layer: layerPure},
@@ -93,7 +94,11 @@ var rooms = []room{
 
 	{path: "internal/app", layer: layerApp},
 	{path: "internal/demo", layer: layerApp, also: []string{"internal/app", "examples/github"}},
-	{path: "internal/cli", layer: layerCLI, also: []string{"internal/config", "internal/cli/*", "internal/project/pack"}},
+	{path: "internal/cli", layer: layerCLI, also: []string{"internal/config", "internal/cli/*", "docs"}},
+	{
+		path: "internal/cli/files", layer: layerCLI,
+		also: []string{"internal/cli/show", "internal/project/pack", "internal/project/export"},
+	},
 	{path: "internal/cli/*", layer: layerCLI, also: []string{"internal/cli/show"}},
 	{path: "internal/archtest", layer: layerAlone},
 

@@ -105,7 +105,8 @@ func New(p Programs, s Streams) *cobra.Command {
 	})
 	root.AddCommand(
 		c.demoCommand(), c.serveCommand(), c.migrateCommand(), c.configCommand(), c.versionCommand(),
-		c.applyCommand(), c.publishCommand(), c.eventsCommand(), c.groupsCommand(), c.runsCommand(), c.refusalsCommand(),
+		c.applyCommand(), c.exportCommand(), c.schemaCommand(),
+		c.publishCommand(), c.eventsCommand(), c.groupsCommand(), c.runsCommand(), c.refusalsCommand(),
 		c.definitionsCommand(weir.KindTrigger), c.definitionsCommand(weir.KindPipeline), c.definitionsCommand(weir.KindSource),
 		c.secretCommand(),
 	)

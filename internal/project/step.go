@@ -76,9 +76,6 @@ func (r *reader) misindented(n *yaml.Node) bool {
 	return true
 }
 
-// fieldPath is a path of fields in data: "region", "meta.region".
-var fieldPath = regexp.MustCompile(`^[^.\s]+(\.[^.\s]+)*$`)
-
 func (r *reader) transform(n *yaml.Node) *weir.TransformStep {
 	var t weir.TransformStep
 	for key, value := range r.Entries(n, transformKeys) {
@@ -115,11 +112,11 @@ func (r *reader) assignments(n *yaml.Node) []weir.NamedText {
 }
 
 func (r *reader) isFieldPath(n *yaml.Node) bool {
-	good := fieldPath.MatchString(n.Text)
-	if !good {
+	_, err := pipeline.FieldPath(n.Text)
+	if err != nil {
 		r.Fail(n, "such as region or meta.region", "%q is no path of fields", yaml.Clip(n.Text))
 	}
-	return good
+	return err == nil
 }
 
 func (r *reader) jq(n *yaml.Node) *weir.JQStep {

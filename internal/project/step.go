@@ -1,11 +1,10 @@
 package project
 
 import (
-	"regexp"
-
 	"weir"
 	"weir/internal/expr"
 	"weir/internal/jq"
+	"weir/internal/pipeline"
 	"weir/internal/project/yaml"
 )
 

@@ -4,13 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"slices"
 	"strconv"
 
 	"weir"
 	"weir/client"
 	"weir/internal/auth"
 	"weir/internal/ingest"
+	"weir/internal/track"
 )
 
 // event describes client.Event for the OpenAPI document. Extensions stand
@@ -129,23 +129,27 @@ func (a *API) answerAccepted(w http.ResponseWriter, r *http.Request, accepted []
 type eventsQuery struct {
 	Paging
 	Period
-	Type      string `query:"type"`
-	Source    string `query:"source"`
-	ID        string `query:"id"`
-	Subject   string `query:"subject"`
-	Execution string `query:"execution"`
+	Type      string   `query:"type" doc:"Globs as in triggers, with commas between: order.*,!order.test"`
+	Source    string   `query:"source"`
+	ID        string   `query:"id"`
+	Subject   string   `query:"subject"`
+	Execution string   `query:"execution"`
+	Cause     string   `query:"cause" doc:"The id of the run that emitted it."`
+	Where     []string `query:"where,explode" maxItems:"10" doc:"A condition in CEL over event and data; may be given again."`
+	Data      []string `query:"data,explode" maxItems:"10" doc:"PATH=VALUE: what the data has there, as in order.total=12; may be given again."`
 }
 
 func (a *API) registerEvents() {
 	register(a, operation{
 		id: "list-events", method: http.MethodGet, path: "/v1/events", role: auth.Viewer, summary: "List events, newest first",
-	}, func(ctx context.Context, in *eventsQuery) (*answer[client.Page[client.Event]], error) {
+	}, func(ctx context.Context, in *eventsQuery) (*listed[client.Event], error) {
 		since, until, err := in.times()
 		if err != nil {
 			return nil, err
 		}
-		return answered(a.Reader.Events(ctx, callerOf(ctx).project, client.EventFilter{
-			Type: in.Type, Source: in.Source, ID: in.ID, Subject: in.Subject, Execution: in.Execution, Since: since, Until: until,
+		return listing(a.Reader.Events(ctx, callerOf(ctx).project, client.EventFilter{
+			Type: in.Type, Source: in.Source, ID: in.ID, Subject: in.Subject, Execution: in.Execution, Cause: in.Cause,
+			Where: in.Where, Data: in.Data, Since: since, Until: until,
 		}, in.client()))
 	})
 	register(a, operation{
@@ -160,35 +164,81 @@ func (a *API) registerEvents() {
 	register(a, operation{
 		id: "list-refusals", method: http.MethodGet, path: "/v1/refusals", role: auth.Viewer,
 		summary: "List what was turned away, newest first",
-	}, func(ctx context.Context, in *Paging) (*answer[client.Page[client.Refusal]], error) {
-		return answered(a.refusals(ctx, *in))
+	}, func(ctx context.Context, in *refusalsQuery) (*answer[client.Page[client.Refusal]], error) {
+		return answered(a.refusals(ctx, in))
 	})
 }
 
-// refusals lists refusals, those that are still held at the door among them.
-func (a *API) refusals(ctx context.Context, p Paging) (page client.Page[client.Refusal], err error) {
+type refusalsQuery struct {
+	Paging
+	Period
+	Door string `query:"door" doc:"Where it came in, such as api or hook/github."`
+	Code string `query:"code" enum:"invalid,unauthenticated,forbidden,not_found,conflict,too_large,limited,behind,disk_full,unavailable,internal"`
+	Type string `query:"type" doc:"Of the event: globs as in triggers, with commas between."`
+}
+
+// refusalsAtOnce is how many refusals are looked at together.
+const refusalsAtOnce = 1000
+
+// refusals lists refusals, as of now: those that are still held at the door are
+// among them. So few are kept that a page looks at all.
+func (a *API) refusals(ctx context.Context, in *refusalsQuery) (page client.Page[client.Refusal], err error) {
+	page.Items = []client.Refusal{}
 	var before int64
-	if p.After != "" {
-		if before, err = strconv.ParseInt(p.After, 10, 64); err != nil || before <= 0 {
-			return page, weir.E("", weir.Invalid, "%q is the next of no answer", p.After).WithField("after")
+	if in.After != "" {
+		if before, err = strconv.ParseInt(in.After, 10, 64); err != nil || before <= 0 {
+			return page, weir.E("", weir.Invalid, "%q is the next of no answer", in.After).WithField("after")
 		}
+	}
+	wanted, err := in.wanted()
+	if err != nil {
+		return page, err
 	}
 	if err := a.Door.Flush(ctx); err != nil {
 		return page, err
 	}
-	all, err := a.State.ListRefusals(ctx, callerOf(ctx).project, before, p.Limit+1)
-	if err != nil {
-		return page, err
-	}
-	if len(all) > p.Limit {
-		all = slices.Clip(all[:p.Limit])
-		page.Next = strconv.FormatInt(all[p.Limit-1].N, 10)
-	}
-	page.Items = make([]client.Refusal, len(all))
-	for i, f := range all {
-		page.Items[i] = client.Refusal{
-			N: f.N, At: f.At, Door: f.Door, Code: f.Code, Reason: f.Reason, Field: f.Field, Source: f.Source, ID: f.ID, Type: f.Type,
+	for {
+		all, err := a.State.ListRefusals(ctx, callerOf(ctx).project, before, refusalsAtOnce)
+		if err != nil {
+			return page, err
 		}
+		for i := range all {
+			if !wanted(&all[i]) {
+				continue
+			}
+			if len(page.Items) == in.Limit {
+				page.Next = strconv.FormatInt(page.Items[in.Limit-1].N, 10)
+				return page, nil
+			}
+			page.Items = append(page.Items, shownRefusal(&all[i]))
+		}
+		if len(all) < refusalsAtOnce {
+			return page, nil
+		}
+		before = all[len(all)-1].N
 	}
-	return page, nil
+}
+
+// wanted returns what tells the refusals that are asked for.
+func (in *refusalsQuery) wanted() (func(*weir.Refusal) bool, error) {
+	since, until, err := in.times()
+	if err != nil {
+		return nil, err
+	}
+	types, err := track.ParseTypes(in.Type)
+	if err != nil {
+		return nil, err
+	}
+	return func(f *weir.Refusal) bool {
+		return (in.Door == "" || in.Door == f.Door) &&
+			(in.Code == "" || in.Code == string(f.Code)) &&
+			(types == nil || f.Type != "" && types.Match(f.Type)) &&
+			(since == 0 || f.At >= since) && (until == 0 || f.At < until)
+	}, nil
+}
+
+func shownRefusal(f *weir.Refusal) client.Refusal {
+	return client.Refusal{
+		N: f.N, At: f.At, Door: f.Door, Code: f.Code, Reason: f.Reason, Field: f.Field, Source: f.Source, ID: f.ID, Type: f.Type,
+	}
 }

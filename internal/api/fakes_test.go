@@ -42,7 +42,7 @@ func newAPI(t *testing.T) (*API, *world) {
 	w := &world{secrets: map[string]string{"github": "It's a Secret to Everybody"}, settled: 1000}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	door := ingest.New(ingest.Options{
-		Journal: w, Refusals: w, Log: log, Limits: ingest.Limits{Data: 64, Body: 2048, Events: 3},
+		Journal: w, Refusals: w, Blobs: w, Log: log, Limits: ingest.Limits{Data: 64, Body: 2048, Events: 3, Lines: 2},
 	})
 	return New(Options{
 		Tokens: w, Door: door, Hooks: webhook.New(webhook.Options{Door: door, State: w, Secrets: w, Log: log}),
@@ -78,6 +78,23 @@ func (w *world) Append(_ context.Context, batches ...weir.Batch) ([]weir.Receipt
 	}
 	return receipts, nil
 }
+
+// Create makes a blob that nobody reads.
+func (w *world) Create(context.Context) (ingest.BlobWriter, error) { return &scrap{}, nil }
+
+// Remove removes it.
+func (w *world) Remove(context.Context, string) error { return nil }
+
+type scrap struct{ size int64 }
+
+func (s *scrap) Write(b []byte) (int, error) {
+	s.size += int64(len(b))
+	return len(b), nil
+}
+
+func (s *scrap) Commit() (weir.Blob, error) { return weir.Blob{ID: "b1", Size: s.size}, nil }
+
+func (s *scrap) Discard() {}
 
 func (w *world) AddRefusals(_ context.Context, all []weir.Refusal) error {
 	w.mu.Lock()
@@ -220,7 +237,7 @@ var runID = weir.RunID{1}
 func (w *world) Events(_ context.Context, project weir.ProjectID, f client.EventFilter, p client.Paging) (client.Page[client.Event], error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	page := client.Page[client.Event]{Items: []client.Event{}}
+	page := client.Page[client.Event]{Items: []client.Event{}, AsOf: w.settled}
 	for _, r := range slices.Backward(w.records) {
 		if r.Project == project && (f.Type == "" || f.Type == r.Event.Type) && len(page.Items) < p.Limit {
 			shown := shown(r)
@@ -260,7 +277,7 @@ func (w *world) EventData(ctx context.Context, project weir.ProjectID, uid weir.
 
 func (w *world) Runs(_ context.Context, _ weir.ProjectID, f client.RunFilter, p client.Paging) (client.Page[client.Run], error) {
 	run := client.Run{ID: runID.String(), State: f.State, Pipeline: f.Pipeline, Made: f.Since, Count: p.Limit}
-	return client.Page[client.Run]{Items: []client.Run{run}, Next: "further"}, nil
+	return client.Page[client.Run]{Items: []client.Run{run}, Next: "further", AsOf: w.settled}, nil
 }
 
 func (w *world) Run(_ context.Context, _ weir.ProjectID, id weir.RunID) (client.Run, error) {
@@ -310,7 +327,7 @@ func (w *world) Groups(_ context.Context, _ weir.ProjectID, f client.GroupFilter
 	if f.Trigger == "panic" {
 		panic("a bug")
 	}
-	return client.Page[client.Group]{Items: []client.Group{}}, nil
+	return client.Page[client.Group]{Items: []client.Group{}, AsOf: w.settled}, nil
 }
 
 func (w *world) Group(_ context.Context, _ weir.ProjectID, id weir.GroupID) (client.Group, error) {

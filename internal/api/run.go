@@ -17,23 +17,28 @@ type runsQuery struct {
 	Pipeline  string `query:"pipeline"`
 	Trigger   string `query:"trigger"`
 	Execution string `query:"execution"`
+	Event     string `query:"event" doc:"The uid of an event of the batch."`
+	Error     string `query:"error" maxLength:"1024" doc:"A part of the error of the last try."`
 }
 
 type groupsQuery struct {
 	Paging
 	Trigger string `query:"trigger"`
+	State   string `query:"state" enum:"open,ended,fired,expired,late,full" doc:"Open, ended, or how it ended; open where it is absent."`
+	Key     string `query:"key" maxLength:"4096" doc:"A JSON object of parts of the key, all of which are equal."`
 }
 
 func (a *API) registerRuns() {
 	register(a, operation{
 		id: "list-runs", method: http.MethodGet, path: "/v1/runs", role: auth.Viewer, summary: "List runs, newest first",
-	}, func(ctx context.Context, in *runsQuery) (*answer[client.Page[client.Run]], error) {
+	}, func(ctx context.Context, in *runsQuery) (*listed[client.Run], error) {
 		since, until, err := in.times()
 		if err != nil {
 			return nil, err
 		}
-		return answered(a.Reader.Runs(ctx, callerOf(ctx).project, client.RunFilter{
-			State: in.State, Pipeline: in.Pipeline, Trigger: in.Trigger, Execution: in.Execution, Since: since, Until: until,
+		return listing(a.Reader.Runs(ctx, callerOf(ctx).project, client.RunFilter{
+			State: in.State, Pipeline: in.Pipeline, Trigger: in.Trigger, Execution: in.Execution, Event: in.Event, Error: in.Error,
+			Since: since, Until: until,
 		}, in.client()))
 	})
 	register(a, operation{
@@ -50,10 +55,10 @@ func (a *API) registerRuns() {
 	a.registerOrder("cancel", weir.Cancelled, "End a run that has not ended")
 	a.registerOrder("purge", weir.Purged, "Remove a dead run")
 	register(a, operation{
-		id: "list-groups", method: http.MethodGet, path: "/v1/groups", role: auth.Viewer, summary: "List open groups, newest first",
-	}, func(ctx context.Context, in *groupsQuery) (*answer[client.Page[client.Group]], error) {
-		f := client.GroupFilter{Trigger: in.Trigger}
-		return answered(a.Reader.Groups(ctx, callerOf(ctx).project, f, in.client()))
+		id: "list-groups", method: http.MethodGet, path: "/v1/groups", role: auth.Viewer, summary: "List groups: open ones, newest first, or ended ones",
+	}, func(ctx context.Context, in *groupsQuery) (*listed[client.Group], error) {
+		f := client.GroupFilter{Trigger: in.Trigger, State: in.State, Key: in.Key}
+		return listing(a.Reader.Groups(ctx, callerOf(ctx).project, f, in.client()))
 	})
 	register(a, operation{
 		id: "get-group", method: http.MethodGet, path: "/v1/groups/{id}", role: auth.Viewer, summary: "Show a group with its events",

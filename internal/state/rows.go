@@ -10,6 +10,7 @@ const DefaultLimit = 100
 type GroupFilter struct {
 	Project weir.ProjectID
 	Trigger string
+	Having  string       // as that of RunFilter
 	After   weir.GroupID // the last id of the page before
 	Limit   int          // 0 is DefaultLimit
 }
@@ -24,6 +25,7 @@ type RunFilter struct {
 	Pipeline  string
 	Trigger   string
 	Execution string     // looked for in every run that the other fields leave: slow over very many
+	Having    string     // likewise: bytes that stand somewhere in the stored form, for callers that look closer
 	After     weir.RunID // the last id of the page before
 	Limit     int        // 0 is DefaultLimit
 }

@@ -10,29 +10,6 @@ import (
 	"weir/internal/state"
 )
 
-// Groups lists open groups, newest first.
-func (r *Reader) Groups(ctx context.Context, project weir.ProjectID, f client.GroupFilter, p client.Paging) (client.Page[client.Group], error) {
-	page := client.Page[client.Group]{Items: []client.Group{}}
-	var after weir.GroupID
-	if p.After != "" {
-		var err error
-		if after, err = weir.ParseGroupID(p.After); err != nil {
-			return page, badAfter(p.After)
-		}
-	}
-	groups, _, err := r.State.ListGroups(ctx, state.GroupFilter{Project: project, Trigger: f.Trigger, After: after, Limit: limit(p)})
-	if err != nil {
-		return page, err
-	}
-	for _, g := range groups {
-		page.Items = append(page.Items, r.openGroup(ctx, g))
-	}
-	if len(groups) == limit(p) {
-		page.Next = groups[len(groups)-1].ID.String()
-	}
-	return page, nil
-}
-
 // Group returns one group with its events: open, or as the run that it made
 // tells of it.
 func (r *Reader) Group(ctx context.Context, project weir.ProjectID, id weir.GroupID) (client.Group, error) {
@@ -92,28 +69,21 @@ func (r *Reader) firingOnRecord(ctx context.Context, project weir.ProjectID, id 
 }
 
 // firingInState looks for a group's run among those to which nothing happened
-// yet, from the newest to those made when the group opened; maxLooked at most.
+// yet.
 func (r *Reader) firingInState(ctx context.Context, project weir.ProjectID, id weir.GroupID) (*weir.Firing, weir.RunID, error) {
 	for _, st := range []weir.RunState{weir.RunPending, weir.RunRunning} {
-		f := state.RunFilter{Project: project, State: st, Limit: 1000}
-		for looked := 0; looked < maxLooked; looked += f.Limit {
-			runs, _, err := r.State.ListRuns(ctx, f)
-			if err != nil {
-				return nil, weir.RunID{}, err
+		runs, _, err := r.State.ListRuns(ctx, state.RunFilter{Project: project, State: st, Having: string(id[:]), Limit: 1000})
+		if err != nil {
+			return nil, weir.RunID{}, err
+		}
+		for _, run := range runs {
+			if run.N > 0 || run.Firing.Group != id {
+				continue
 			}
-			for _, run := range runs {
-				if run.N > 0 || run.Firing.Group != id {
-					continue
-				}
-				if whole, err := r.join(ctx, &run.Firing); !whole || err != nil {
-					return nil, run.ID, err // it has ended meanwhile
-				}
-				return &run.Firing, run.ID, nil
+			if whole, err := r.join(ctx, &run.Firing); !whole || err != nil {
+				return nil, run.ID, err // it has ended meanwhile
 			}
-			if len(runs) < f.Limit || runs[len(runs)-1].Firing.Made < weir.MadeAt(id) {
-				break
-			}
-			f.After = runs[len(runs)-1].ID
+			return &run.Firing, run.ID, nil
 		}
 	}
 	return nil, weir.RunID{}, nil

@@ -43,7 +43,7 @@ func parseInterest(f client.StreamFilter) (w interest, globs *expr.Globs, err er
 			return w, nil, weir.E("", weir.Invalid, "%w", err).WithField("run")
 		}
 	}
-	globs, err = parseTypes(f.Type)
+	globs, err = ParseTypes(f.Type)
 	return w, globs, err
 }
 
@@ -66,9 +66,9 @@ func parseKinds(text string) (all kinds, err error) {
 	return all, nil
 }
 
-// parseTypes reads globs of types with commas between, or nil where there are
+// ParseTypes reads globs of types with commas between, or nil where there are
 // none.
-func parseTypes(text string) (*expr.Globs, error) {
+func ParseTypes(text string) (*expr.Globs, error) {
 	if text == "" {
 		return nil, nil //nolint:nilnil // no globs take every type
 	}

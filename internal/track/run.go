@@ -12,38 +12,45 @@ import (
 // maxChanges bounds how many changes of a run are shown.
 const maxChanges = 1000
 
-// Run returns one run with its attempts. State is read before the journal: what
-// ends meanwhile leaves state, and the journal has it.
+// Run returns one run with its attempts.
 func (r *Reader) Run(ctx context.Context, project weir.ProjectID, id weir.RunID) (client.Run, error) {
+	run, firing, changes, err := r.look(ctx, project, id)
+	if err != nil {
+		return run, err
+	}
+	for _, rec := range changes {
+		run.Attempts = append(run.Attempts, attempt(rec))
+	}
+	if firing != nil {
+		run.Events, err = r.uids(ctx, firing.Members)
+	}
+	return run, err
+}
+
+// look returns one run as lists show it, how it came to be, and its changes.
+// State is read before the journal: what ends meanwhile leaves state, and the
+// journal has it.
+func (r *Reader) look(ctx context.Context, project weir.ProjectID, id weir.RunID) (client.Run, *weir.Firing, []*weir.Record, error) {
 	live, err := r.live(ctx, project, id)
 	if err != nil {
-		return client.Run{}, err
+		return client.Run{}, nil, nil, err
 	}
 	changes, err := r.changes(ctx, project, id)
 	if err != nil {
-		return client.Run{}, err
+		return client.Run{}, nil, nil, err
 	}
 	first := firing(changes)
 	if live != nil && first == nil {
 		first = &live.Firing
 	}
-	var run client.Run
 	switch last := lastChange(changes); {
 	case live != nil && (last == nil || last.Change.N <= live.N):
 		live.Firing = *first
-		run = r.liveRun(live)
+		return r.liveRun(live), first, changes, nil
 	case last != nil:
-		run = pastRun(changes)
-	default:
-		return run, weir.E("", weir.NotFound, "there is no run %s in this project", id)
+		return pastRun(changes), first, changes, nil
 	}
-	for _, rec := range changes {
-		run.Attempts = append(run.Attempts, attempt(rec))
-	}
-	if first != nil {
-		run.Events, err = r.uids(ctx, first.Members)
-	}
-	return run, err
+	return client.Run{}, nil, nil, weir.E("", weir.NotFound, "there is no run %s in this project", id)
 }
 
 // live returns a run that is in state, with all its members, or nil.

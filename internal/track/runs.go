@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 
 	"weir"
@@ -14,266 +13,237 @@ import (
 )
 
 // Runs lists runs: first those in state, newest first, then those that have
-// ended, last ended first.
+// ended, last ended first. The runs of one execution that have ended stand by
+// when their first change was on record, those of one event by when they were
+// made.
 func (r *Reader) Runs(ctx context.Context, project weir.ProjectID, f client.RunFilter, p client.Paging) (client.Page[client.Run], error) {
-	page := client.Page[client.Run]{Items: []client.Run{}}
 	want, err := wantedState(f)
 	if err != nil {
-		return page, err
+		return client.Page[client.Run]{}, err
 	}
-	at, err := parseRunPlace(p.After)
-	if err != nil {
-		return page, err
+	w := runWish{reader: r, project: project, RunFilter: f, state: want}
+	if f.Event != "" {
+		return w.ofEvent(ctx, p)
 	}
-	if !at.ended {
-		if want != weir.RunSucceeded && want != weir.RunCancelled {
-			done, err := r.liveRuns(ctx, listing{project, f, want, limit(p)}, &at, &page)
-			if done || err != nil {
-				return page, err
-			}
+	l := list[client.Run]{
+		reader: r, since: f.Since, until: f.Until, stays: want == 0, changes: w.query(), lookUp: w.query(),
+		state: state.RunFilter{
+			Project: project, State: want, Pipeline: f.Pipeline, Trigger: f.Trigger, Execution: f.Execution, Having: f.Error, Limit: limit(p),
+		},
+	}
+	if want != weir.RunSucceeded && want != weir.RunCancelled {
+		l.live = func(_ context.Context, run *weir.Run) (client.Run, bool, error) {
+			v, ok := w.live(run)
+			return v, ok, nil
 		}
-		if at.upTo == 0 {
-			if at.upTo, _, err = r.State.Cursor(ctx); err != nil {
-				return page, err
-			}
-		}
-		at.ended = true
 	}
 	if want == 0 || want == weir.RunSucceeded || want == weir.RunCancelled {
-		err = r.endedRuns(ctx, listing{project, f, want, limit(p)}, at, &page)
+		l.past = w.past
 	}
-	return page, err
-}
-
-// listing is what one call of Runs asks for.
-type listing struct {
-	project weir.ProjectID
-	filter  client.RunFilter
-	state   weir.RunState
-	limit   int
+	if f.Execution != "" {
+		l.lookUp.Kind, l.lookUp.Value = journal.ByExecution, f.Execution
+		l.found = w.ended
+	}
+	return l.page(ctx, p.After)
 }
 
 func wantedState(f client.RunFilter) (weir.RunState, error) {
 	if f.State == "" {
 		return 0, nil
 	}
-	return weir.ParseRunState(f.State)
+	state, err := weir.ParseRunState(f.State)
+	if err != nil {
+		return 0, weir.E("", weir.Invalid, "%w", err).WithField("state")
+	}
+	return state, nil
 }
 
-// placed is a run of a list with its place among those in state.
-type placed struct {
-	id weir.RunID
-	client.Run
+// runWish is which runs a list has.
+type runWish struct {
+	client.RunFilter
+	reader  *Reader
+	project weir.ProjectID
+	state   weir.RunState // 0 is any
 }
 
-// liveRuns adds the runs in state, and reports whether the page is full. Those
-// that were in state when the first page was read and have ended since keep
-// their places, so that none is missed and none shown twice.
-func (r *Reader) liveRuns(ctx context.Context, l listing, at *runPlace, page *client.Page[client.Run]) (full bool, err error) {
-	for {
-		runs, cursor, err := r.State.ListRuns(ctx, state.RunFilter{
-			Project: l.project, State: l.state, Pipeline: l.filter.Pipeline, Trigger: l.filter.Trigger,
-			Execution: l.filter.Execution, After: at.run, Limit: l.limit,
-		})
-		if err != nil {
-			return false, err
-		}
-		list, err := r.endedSince(ctx, l, at, cursor)
-		if err != nil {
-			return false, err
-		}
-		for _, run := range runs {
-			list = append(list, placed{run.ID, r.listedRun(l, run)})
-		}
-		slices.SortFunc(list, func(a, b placed) int { return bytes.Compare(b.id[:], a.id[:]) })
-		more := len(runs) == l.limit
-		for _, run := range list {
-			if more && bytes.Compare(run.id[:], runs[len(runs)-1].ID[:]) < 0 {
-				break // between this one and the next in state there may be others
-			}
-			at.run = run.id
-			if !madeWithin(l.filter, run.Made) {
-				continue
-			}
-			page.Items = append(page.Items, run.Run)
-			if len(page.Items) == l.limit {
-				page.Next = at.String()
-				return true, nil
-			}
-		}
-		if !more {
-			return false, nil
-		}
-	}
-}
-
-// listedRun shows a run in state; a list of one state shows no other.
-func (r *Reader) listedRun(l listing, run *weir.Run) client.Run {
-	v := r.liveRun(run)
-	if l.state != 0 {
-		v.State = run.State.String()
-	}
-	return v
-}
-
-// endedSince returns the runs that ended after a list of all states began, up to
-// a cursor, and that stand behind what it has shown. Where more happened than a
-// page may look at, the list begins anew from there, and may show runs twice.
-func (r *Reader) endedSince(ctx context.Context, l listing, at *runPlace, cursor weir.Seq) (list []placed, err error) {
-	if at.upTo == 0 {
-		at.upTo = cursor
-	}
-	if at.upTo == cursor || l.state != 0 {
-		return nil, nil
-	}
-	q := endedQuery(l)
-	q.UpTo, q.Limit = cursor, 1000
-	for looked := 0; looked < maxLooked; looked += q.Limit {
-		found, err := r.Journal.Find(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		records, next := found.Records, found.Next
-		for _, rec := range records {
-			if rec.Seq <= at.upTo {
-				return list, nil
-			}
-			if id := rec.Change.Run; bytes.Compare(id[:], at.run[:]) < 0 {
-				run, ok, err := r.endedRun(ctx, l, rec)
-				if err != nil {
-					return nil, err
-				}
-				if ok {
-					list = append(list, placed{id, run})
-				}
-			}
-		}
-		if next == 0 {
-			return list, nil
-		}
-		q.Before = next
-	}
-	at.upTo = cursor
-	return nil, nil
-}
-
-// endedQuery asks for the changes among which those are that ended runs.
-func endedQuery(l listing) journal.Query {
-	q := journal.Query{Project: l.project, Only: journal.Changes}
+// query asks for the changes among which those are that ended runs.
+func (w *runWish) query() journal.Query {
+	q := journal.Query{Project: w.project, Only: journal.Changes}
 	switch {
-	case l.filter.Trigger != "":
-		q.Kind, q.Value = journal.ByTrigger, l.filter.Trigger
-	case l.filter.Pipeline != "":
-		q.Kind, q.Value = journal.ByPipeline, l.filter.Pipeline
+	case w.Trigger != "":
+		q.Kind, q.Value = journal.ByTrigger, w.Trigger
+	case w.Pipeline != "":
+		q.Kind, q.Value = journal.ByPipeline, w.Pipeline
 	}
 	return q
 }
 
-// endedRuns adds the runs that ended, by their last changes.
-func (r *Reader) endedRuns(ctx context.Context, l listing, at runPlace, page *client.Page[client.Run]) error {
-	q := endedQuery(l)
-	q.Before, q.UpTo = at.seq, at.upTo
-	for looked := 0; ; {
-		q.Limit = min(max(l.limit-len(page.Items), 1)*4, 1000)
-		found, err := r.Journal.Find(ctx, q)
-		if err != nil {
-			return err
-		}
-		records, next := found.Records, found.Next
-		for _, rec := range records {
-			at.seq = rec.Seq
-			run, ok, err := r.endedRun(ctx, l, rec)
-			if err != nil {
-				return err
-			}
-			if !ok {
-				continue
-			}
-			page.Items = append(page.Items, run)
-			if len(page.Items) == l.limit {
-				page.Next = at.String()
-				return nil
-			}
-		}
-		looked += len(records)
-		if next == 0 {
-			return nil
-		}
-		if at.seq = next; looked >= maxLooked {
-			page.Next = at.String()
-			return nil
-		}
-		q.Before = next
+// live shows a run in state; a list of one state shows no other.
+func (w *runWish) live(run *weir.Run) (client.Run, bool) {
+	v := w.reader.liveRun(run)
+	if w.state != 0 {
+		v.State = run.State.String()
 	}
+	return v, w.fits(&v)
 }
 
-// endedRun shows the run of a last change, where it is asked for.
-func (r *Reader) endedRun(ctx context.Context, l listing, rec *weir.Record) (client.Run, bool, error) {
+// past shows the run that a change ended.
+func (w *runWish) past(ctx context.Context, rec *weir.Record) (client.Run, bool, error) {
 	c := rec.Change
-	ended := c.Kind == weir.Succeeded || c.Kind == weir.Cancelled
-	if !ended || l.state != 0 && l.state != stateAfter(c.Kind) ||
-		l.filter.Pipeline != "" && l.filter.Pipeline != c.Pipeline ||
-		l.filter.Trigger != "" && l.filter.Trigger != c.Trigger {
+	if !stateAfter(c.Kind).Ended() || c.Kind == weir.Died || c.Kind == weir.Purged ||
+		w.state != 0 && w.state != stateAfter(c.Kind) ||
+		w.Pipeline != "" && w.Pipeline != c.Pipeline ||
+		w.Trigger != "" && w.Trigger != c.Trigger {
 		return client.Run{}, false, nil
 	}
 	changes := []*weir.Record{rec}
 	if c.N > 1 {
 		var err error
-		if changes, err = r.changes(ctx, rec.Project, c.Run); err != nil {
+		if changes, err = w.reader.changes(ctx, rec.Project, c.Run); err != nil {
 			return client.Run{}, false, err
 		}
 	}
-	f := firing(changes)
-	if f == nil {
-		f = &weir.Firing{} // damage took the change that had it
+	v := pastRun(changes)
+	return v, w.fits(&v), nil
+}
+
+// ended shows the run of a first change, where it had ended at a cursor.
+func (w *runWish) ended(ctx context.Context, first *weir.Record, upTo weir.Seq) (client.Run, bool, error) {
+	changes, err := w.reader.changes(ctx, w.project, first.Change.Run)
+	if err != nil {
+		return client.Run{}, false, err
 	}
-	if !madeWithin(l.filter, f.Made) || l.filter.Execution != "" && !slices.Contains(f.Executions, l.filter.Execution) {
+	last := lastChange(changes)
+	if last == nil || last.Seq > upTo {
 		return client.Run{}, false, nil
 	}
-	return pastRun(changes), true, nil
+	return w.past(ctx, last)
 }
 
-func madeWithin(f client.RunFilter, made weir.Time) bool {
-	return (f.Since == 0 || made >= f.Since) && (f.Until == 0 || made < f.Until)
+// fits reports whether a run that is shown is asked for.
+func (w *runWish) fits(v *client.Run) bool {
+	return (w.Since == 0 || v.Made >= w.Since) && (w.Until == 0 || v.Made < w.Until) &&
+		(w.Pipeline == "" || w.Pipeline == v.Pipeline) &&
+		(w.Trigger == "" || w.Trigger == v.Trigger) &&
+		(w.Execution == "" || slices.Contains(v.Executions, w.Execution)) &&
+		(w.Error == "" || strings.Contains(v.Error, w.Error))
 }
 
-// runPlace is where a page of runs ended: among those in state, or among those
-// that had ended when the list began.
-type runPlace struct {
-	ended bool
-	run   weir.RunID
-	seq   weir.Seq
-	upTo  weir.Seq // the cursor at which the list began
-}
-
-// String returns "RUN-CURSOR" or "SEQ-CURSOR".
-func (at runPlace) String() string {
-	if !at.ended {
-		return at.run.String() + "-" + seqText(at.upTo)
-	}
-	return seqText(at.seq) + "-" + seqText(at.upTo)
-}
-
-func parseRunPlace(after string) (at runPlace, err error) {
-	if after == "" {
-		return at, nil
-	}
-	place, cursor, _ := strings.Cut(after, "-")
-	upTo, err := strconv.ParseUint(cursor, 10, 64)
+// ofEvent lists the runs that have an event in their batch, last made first, as
+// they are now. State is read before the journal: a run whose first change comes
+// between is on record then.
+func (w *runWish) ofEvent(ctx context.Context, p client.Paging) (client.Page[client.Run], error) {
+	page := client.Page[client.Run]{Items: []client.Run{}}
+	uid, err := weir.ParseEventUID(w.Event)
 	if err != nil {
-		return at, badAfter(after)
+		return page, weir.E("", weir.Invalid, "%w", err).WithField("event")
 	}
-	at.upTo = weir.Seq(upTo)
-	if strings.HasPrefix(place, "run_") {
-		if at.run, err = weir.ParseRunID(place); err != nil {
-			return at, badAfter(after)
+	var after weir.RunID
+	if p.After != "" {
+		if after, err = weir.ParseRunID(p.After); err != nil {
+			return page, badAfter(p.After)
 		}
-		return at, nil
 	}
-	seq, err := strconv.ParseUint(place, 10, 64)
+	event, err := w.reader.record(ctx, w.project, uid)
 	if err != nil {
-		return at, badAfter(after)
+		return page, err
 	}
-	at.ended, at.seq = true, weir.Seq(seq)
-	return at, nil
+	if page.AsOf, _, err = w.reader.State.Cursor(ctx); err != nil {
+		return page, err
+	}
+	ids, err := w.untried(ctx, event, &page)
+	if err != nil {
+		return page, err
+	}
+	onRecord, err := w.onRecord(ctx, event.Seq)
+	if err != nil {
+		return page, err
+	}
+	ids = append(ids, onRecord...)
+	slices.SortFunc(ids, func(a, b weir.RunID) int { return bytes.Compare(b[:], a[:]) })
+	for _, id := range slices.Compact(ids) {
+		if !after.IsZero() && bytes.Compare(id[:], after[:]) >= 0 {
+			continue
+		}
+		v, _, _, err := w.reader.look(ctx, w.project, id)
+		if err != nil {
+			return page, err
+		}
+		if !w.fits(&v) || w.state != 0 && v.State != w.state.String() {
+			continue
+		}
+		page.Items = append(page.Items, v)
+		if len(page.Items) == limit(p) {
+			page.Next = v.ID
+			break
+		}
+	}
+	return page, nil
+}
+
+// untried returns the runs with an event in their batch to which nothing happened
+// yet: only state has them. Where there are too many to look at all, the page
+// says how far it looked.
+func (w *runWish) untried(ctx context.Context, event *weir.Record, page *client.Page[client.Run]) (ids []weir.RunID, err error) {
+	b := newBudget()
+	for _, st := range []weir.RunState{weir.RunPending, weir.RunRunning} {
+		f := state.RunFilter{Project: w.project, State: st, Pipeline: w.Pipeline, Trigger: w.Trigger, Limit: 1000}
+		for more := true; more; {
+			runs, _, err := w.reader.State.ListRuns(ctx, f)
+			if err != nil {
+				return nil, err
+			}
+			for _, run := range runs {
+				has, err := w.has(ctx, run, event.Seq)
+				if err != nil {
+					return nil, err
+				}
+				if has {
+					ids = append(ids, run.ID)
+				}
+				f.After = run.ID
+			}
+			b.looked += len(runs)
+			more = len(runs) == f.Limit && weir.MadeAt(f.After) >= event.At/1000*1000
+			if more && b.spent() {
+				page.Looked = &client.Looked{Records: b.looked, BackTo: weir.MadeAt(f.After)}
+				more = false
+			}
+		}
+	}
+	return ids, nil
+}
+
+// has reports whether an event is in the batch of a run that is in state and to
+// which nothing happened yet.
+func (w *runWish) has(ctx context.Context, run *weir.Run, seq weir.Seq) (bool, error) {
+	if run.N > 0 {
+		return false, nil
+	}
+	is := func(m weir.Member) bool { return m.Seq == seq }
+	if slices.ContainsFunc(run.Firing.Members, is) || run.Firing.Chunks == 0 {
+		return slices.ContainsFunc(run.Firing.Members, is), nil
+	}
+	if _, err := w.reader.join(ctx, &run.Firing); err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(run.Firing.Members, is), nil
+}
+
+// onRecord returns the runs whose first changes have an event in their batch.
+func (w *runWish) onRecord(ctx context.Context, seq weir.Seq) (ids []weir.RunID, err error) {
+	q := journal.Query{Project: w.project, Kind: journal.ByLink, Value: seqText(seq), Only: journal.Changes, Limit: 1000}
+	for {
+		found, err := w.reader.Journal.Find(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, rec := range found.Records {
+			ids = append(ids, rec.Change.Run)
+		}
+		if found.Next == 0 {
+			return ids, nil
+		}
+		q.Before = found.Next
+	}
 }

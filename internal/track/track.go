@@ -42,10 +42,6 @@ type Reader struct {
 	Shard      weir.Shard
 }
 
-// maxLooked bounds how many records one page of a list looks at. A page that
-// ends there may be short, and has a next.
-const maxLooked = 20_000
-
 // uids returns the uids of a batch. Members that are no longer there are left
 // out.
 func (r *Reader) uids(ctx context.Context, members []weir.Member) ([]string, error) {

@@ -27,6 +27,14 @@ func (w *where) and(condition string, arg driver.Value) {
 	w.text.WriteString(condition + "$" + strconv.Itoa(len(w.args)))
 }
 
+// having adds the condition that the body has bytes in it.
+func (w *where) having(bytes string) {
+	if bytes != "" {
+		w.and("0 < instr(body, ", []byte(bytes))
+		w.text.WriteString(")")
+	}
+}
+
 // page returns the query that selects from what meets the conditions, newest
 // first, a page of it, and its arguments.
 func (w *where) page(selection string, limit int) (string, []driver.Value) {
@@ -75,6 +83,7 @@ func groupsPage(f state.GroupFilter) (string, []driver.Value) {
 	if f.Trigger != "" {
 		w.and("trigger = ", f.Trigger)
 	}
+	w.having(f.Having)
 	if !f.After.IsZero() {
 		w.and("id < ", f.After[:])
 	}
@@ -157,6 +166,7 @@ func runsPage(st weir.RunState, f state.RunFilter) (string, []driver.Value) {
 		w.and("0 < instr(char(10) || executions || char(10), char(10) || ", f.Execution)
 		w.text.WriteString(" || char(10))")
 	}
+	w.having(f.Having)
 	if st == weir.RunPending {
 		w.text.WriteString(notLeased)
 	}

@@ -165,6 +165,9 @@ func ownCost(s *jsonschema.Schema) int {
 	if s.Const != nil {
 		n += parts(*s.Const)
 	}
+	if s.Minimum != nil || s.Maximum != nil || s.ExclusiveMinimum != nil || s.ExclusiveMaximum != nil || s.MultipleOf != nil {
+		n += 3 // exact arithmetic
+	}
 	for _, list := range s.DependentRequired {
 		n += len(list) / 8
 	}

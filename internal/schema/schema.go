@@ -25,7 +25,7 @@ const (
 	maxDepth   = 128       // of JSON, in schemas and data
 	maxObjects = 5000      // objects and booleans of the document, each of which may be a schema
 	maxChain   = 100       // schemas that one value meets on a single path
-	maxCost    = 4_000_000 // of one check, see meter; about a second
+	maxCost    = 4_000_000 // of one check, see meter: a second or two
 )
 
 // Schema is compiled. It may be used by many goroutines at once.

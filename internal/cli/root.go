@@ -71,8 +71,7 @@ from WEIR_URL, WEIR_TOKEN and WEIR_PROJECT. Reading commands print a table, or
 with -o json what the API answered.
 
 Exit status: 0 done, 1 internal error, 2 wrong input or usage, 3 not allowed,
-4 not found, 5 conflict, 6 not now (limited, behind, unavailable, disk full),
-130 interrupted.`
+4 not found, 5 conflict, 6 not now, 130 interrupted.`
 
 // Run runs one command line and returns its exit status.
 func Run(ctx context.Context, args []string, p Programs, s Streams) int {
@@ -96,7 +95,6 @@ func New(p Programs, s Streams) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	})
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
@@ -110,6 +108,7 @@ func New(p Programs, s Streams) *cobra.Command {
 		c.definitionsCommand(weir.KindTrigger), c.definitionsCommand(weir.KindPipeline), c.definitionsCommand(weir.KindSource),
 		c.secretCommand(),
 	)
+	root.AddCommand(topics()...)
 	root.SetHelpCommand(helpCommand(root))
 	return root
 }

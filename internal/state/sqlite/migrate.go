@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"time"
 
@@ -62,6 +63,9 @@ func known() ([]state.Migration, error) {
 func Migrations(ctx context.Context, path string) (applied []state.Applied, pending []state.Migration, err error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, nil, weir.E("read migrations", weir.NotFound, "there is no state at %s: %w", path, err)
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, nil, weir.E("read migrations", weir.Invalid, "%w", err)
 	}
 	connector, err := sqlite.NewConnector(dsn(path, readOptions))
 	if err != nil {

@@ -296,14 +296,20 @@ func TestRedirectOfGETIsFollowedToAllowedAddressesWithoutTheStepsHeaders(t *test
 	}
 	target := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		note(r)
+		if back := r.URL.Query().Get("back"); back != "" {
+			http.Redirect(w, r, back, http.StatusFound)
+			return
+		}
 		fmt.Fprint(w, `"there"`)
 	})
 	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		note(r)
 		to := map[string]string{
-			"/near": "/next", "/next": target.URL + "/far", "/inward": "http://169.254.169.254/", "/loop": "/loop", "/file": "file:///etc/passwd",
+			"/out": target.URL + "/?back=http://" + r.Host + "/home", "/near": "/next", "/next": target.URL + "/far", "/inward": "http://169.254.169.254/", "/loop": "/loop", "/file": "file:///etc/passwd",
 		}[r.URL.Path]
-		http.Redirect(w, r, to, http.StatusFound)
+		if to != "" {
+			http.Redirect(w, r, to, http.StatusFound)
+		}
 	})
 	get := func(path string) step.Outcome {
 		return run(t, weir.HTTPStep{
@@ -317,9 +323,14 @@ func TestRedirectOfGETIsFollowedToAllowedAddressesWithoutTheStepsHeaders(t *test
 	if seen["/next"].Get("X-Api-Key") != "hunter2" {
 		t.Error("the same origin did not get the header")
 	}
-	for name, values := range seen["/far"] {
-		if strings.Contains(strings.Join(values, ""), "hunter2") || name == "Idempotency-Key" {
-			t.Errorf("another origin got %s: %s", name, values)
+	if out := get("/out"); out.Failure != nil || seen["/home"] == nil {
+		t.Errorf("there and back: got %+v", out.Failure)
+	}
+	for _, path := range []string{"/far", "/home"} {
+		for name, values := range seen[path] {
+			if strings.Contains(strings.Join(values, ""), "hunter2") || name == "Idempotency-Key" {
+				t.Errorf("%s got %s: %s", path, name, values)
+			}
 		}
 	}
 	if f := get("/inward").Failure; f == nil || !f.Final || !strings.Contains(f.Message, "169.254.169.254 is a forbidden address") {

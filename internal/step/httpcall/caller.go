@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -73,8 +74,9 @@ func NewCaller(o Options) *Caller {
 	if o.UserAgent == "" {
 		o.UserAgent = "Weir"
 	}
-	return &Caller{userAgent: o.UserAgent, timeout: cmp.Or(o.Timeout, DefaultTimeout), templates: make(map[string]*expr.Template), client: &http.Client{
-		CheckRedirect: follow,
+	c := &Caller{userAgent: o.UserAgent, timeout: cmp.Or(o.Timeout, DefaultTimeout), templates: make(map[string]*expr.Template)}
+	c.client = &http.Client{
+		CheckRedirect: c.follow,
 		Transport: &http.Transport{
 			Proxy:                  o.Proxy,
 			DialContext:            dialer.DialContext,
@@ -85,24 +87,25 @@ func NewCaller(o Options) *Caller {
 			MaxIdleConns:           idleInAll,
 			MaxResponseHeaderBytes: maxHeader,
 		},
-	}}
+	}
+	return c
 }
 
 // Close closes the connections that are idle.
 func (c *Caller) Close() { c.client.CloseIdleConnections() }
 
 // follow follows redirects of GET only, never from https to http; the dialer
-// checks each address. What the pipeline's author wrote into headers is for the
-// origin that was written beside it, and goes to no other.
-func follow(req *http.Request, via []*http.Request) error {
+// checks each address. What was written into headers is for the origin that was
+// written beside it: it goes to no other, nor back to it at another's word.
+func (c *Caller) follow(req *http.Request, via []*http.Request) error {
 	first := via[0]
 	downgrade := via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https"
-	to := pipeline.OriginOf(req.URL)
+	to, home := pipeline.OriginOf(req.URL), pipeline.OriginOf(first.URL)
 	if first.Method != http.MethodGet || len(via) > maxRedirects || to == "" || downgrade {
 		return http.ErrUseLastResponse
 	}
-	if to != pipeline.OriginOf(first.URL) {
-		req.Header = http.Header{"User-Agent": first.Header["User-Agent"]}
+	if to != home || slices.ContainsFunc(via, func(r *http.Request) bool { return pipeline.OriginOf(r.URL) != home }) {
+		req.Header = http.Header{"User-Agent": {c.userAgent}}
 		req.URL.User = nil
 	}
 	return nil

@@ -54,7 +54,7 @@ func (a *API) registerKind(kind weir.DefinitionKind) {
 		if err != nil {
 			return nil, err
 		}
-		return answered(pageOf(all, kind, *in), nil)
+		return answered(pageOf(all, kind, *in))
 	})
 	register(a, operation{
 		id: "get-" + noun, method: http.MethodGet, path: path + "/{name}", role: auth.Viewer,
@@ -84,20 +84,25 @@ func (a *API) counted(ctx context.Context, d weir.Definition) (client.Definition
 	return shown, err
 }
 
-// pageOf returns the definitions of a kind behind a name; they are sorted.
-func pageOf(all []weir.Definition, kind weir.DefinitionKind, p Paging) client.Page[weir.Definition] {
+// pageOf returns the definitions of a kind behind a place, which is "KIND:NAME";
+// they are sorted.
+func pageOf(all []weir.Definition, kind weir.DefinitionKind, p Paging) (client.Page[weir.Definition], error) {
 	page := client.Page[weir.Definition]{Items: []weir.Definition{}}
+	after, ours := strings.CutPrefix(p.After, string(kind)+":")
+	if p.After != "" && !ours {
+		return page, weir.E("", weir.Invalid, "%q is the next of no answer", p.After).WithField("after")
+	}
 	for _, d := range all {
-		if d.Kind != kind || d.Name <= p.After {
+		if d.Kind != kind || d.Name <= after {
 			continue
 		}
 		if len(page.Items) == p.Limit {
-			page.Next = page.Items[p.Limit-1].Name
+			page.Next = string(kind) + ":" + page.Items[p.Limit-1].Name
 			break
 		}
 		page.Items = append(page.Items, d)
 	}
-	return page
+	return page, nil
 }
 
 // applyTries is how often an apply begins anew because another was first.

@@ -26,7 +26,7 @@ func (a *API) publishLines(w http.ResponseWriter, r *http.Request, entry ingest.
 	defer answers.end()
 	n := 0
 	err = a.Door.TakeLines(r.Context(), entry, ingest.Lines{
-		In: stream, Query: r.URL.Query(), Key: r.Header.Get("Idempotency-Key"), Source: source,
+		In: stream, Stop: stream.Stop, Query: r.URL.Query(), Key: r.Header.Get("Idempotency-Key"), Source: source,
 	}, func(c ingest.Chunk) error {
 		n++
 		return answers.send(a.chunk(r, n, c, &total))

@@ -32,21 +32,19 @@ func (d *decoder) headers(h http.Header, contentType string) error {
 	if h["Ce-Specversion"] == nil {
 		return weir.E("", weir.Invalid, "is required, as the header ce-specversion").WithField("specversion")
 	}
+	var fault error
+	var at string // its header: the first in order, so that the same request has the same answer
 	for header, values := range h {
 		if len(header) <= 3 || !strings.EqualFold(header[:3], "ce-") {
 			continue
 		}
 		name := strings.ToLower(header)
-		if len(values) > 1 {
-			return weir.E("", weir.Invalid, "given twice").WithField(name)
+		if err := setHeader(e, name[3:], values); err != nil && (at == "" || name < at) {
+			fault, at = err, name
 		}
-		text, err := headerText(values[0])
-		if err == nil {
-			err = setHeader(e, name[3:], text)
-		}
-		if err != nil {
-			return withField(err, name)
-		}
+	}
+	if fault != nil {
+		return withField(fault, at)
 	}
 	slices.SortFunc(e.Extensions, byName)
 	if len(d.b) == 0 {
@@ -59,8 +57,15 @@ func (d *decoder) headers(h http.Header, contentType string) error {
 	return nil
 }
 
-// setHeader sets an attribute that came as a header.
-func setHeader(e *weir.Event, name, value string) error {
+// setHeader sets the attribute that a header tells.
+func setHeader(e *weir.Event, name string, values []string) error {
+	if len(values) > 1 {
+		return weir.E("", weir.Invalid, "given twice")
+	}
+	value, err := headerText(values[0])
+	if err != nil {
+		return err
+	}
 	switch name {
 	case "specversion":
 		if value != "1.0" {

@@ -34,10 +34,7 @@ func (d *Door) TakeFiles(ctx context.Context, entry Entry, in Files) ([]Accepted
 		return nil, err
 	}
 	defer d.inFlight.give(buffers + d.limits.Fields)
-	f := form{
-		Door: d, Files: in, values: url.Values{}, left: d.limits.Fields,
-		fence: fence{in: io.MultiReader(in.In, strings.NewReader("\r\n"), cutOff{})},
-	}
+	f := form{Door: d, Files: in, fence: fence{in: in.In}, values: url.Values{}, left: d.limits.Fields}
 	if err := f.read(ctx); err != nil {
 		d.removeBlobs(ctx, f.events)
 		if code := weir.CodeOf(err); code == weir.Invalid || code == weir.TooLarge {
@@ -63,6 +60,7 @@ func (f *form) read(ctx context.Context) error {
 	if err != nil || params["boundary"] == "" {
 		return weir.E("", weir.Invalid, "the form has no boundary").WithField("content-type")
 	}
+	f.fence.end = "--" + params["boundary"] + "--"
 	parts := multipart.NewReader(&f.fence, params["boundary"])
 	for {
 		f.fence.left = maxPartHeader
@@ -205,12 +203,18 @@ func baseName(name string) string {
 // maxPartHeader bounds the header of a part with the boundary before it.
 const maxPartHeader = 64 << 10
 
-// fence lets so many bytes through, and remembers why there are no more.
+// fence lets so many bytes through, and remembers why there are no more. That
+// there are none is an end only behind the last boundary: the form's reader alone
+// takes one that is cut within a header for whole.
 type fence struct {
 	in   io.Reader
 	left int64
+	end  string // the last boundary
+	tail []byte // what came last, as long as that
 	err  error
 }
+
+var errCutOff = errors.New("no last boundary")
 
 func (f *fence) Read(b []byte) (int, error) {
 	if f.left <= 0 {
@@ -219,17 +223,14 @@ func (f *fence) Read(b []byte) (int, error) {
 	}
 	n, err := f.in.Read(b[:min(int64(len(b)), f.left)])
 	f.left -= int64(n)
+	last := b[max(0, n-len(f.end)):n]
+	f.tail = append(f.tail[min(len(f.tail), max(0, len(f.tail)+len(last)-len(f.end))):], last...)
+	if errors.Is(err, io.EOF) && string(f.tail) != f.end {
+		err = errCutOff
+	}
 	f.err = err
 	return n, err
 }
-
-// cutOff follows a form. One that is whole is not read so far: its last boundary
-// ends it, though a line end may be missing behind it.
-type cutOff struct{}
-
-var errCutOff = errors.New("no last boundary")
-
-func (cutOff) Read([]byte) (int, error) { return 0, errCutOff }
 
 // tapped remembers the error of reading, which is not that of writing.
 type tapped struct {

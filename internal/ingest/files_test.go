@@ -60,6 +60,23 @@ func TestAFormMakesOneEventPerFile(t *testing.T) {
 	}
 }
 
+func TestAFormMayHaveLineEndsOfItsOwnAndNoneAtItsEnd(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{typed + oneFile + end, typed + oneFile + "--b--", typed + oneFile + "--b-- \r\nepilogue"} {
+		for _, body := range []string{body, strings.ReplaceAll(body, "\r\n", "\n")} {
+			for _, cut := range []func(io.Reader) io.Reader{iotest.OneByteReader, iotest.DataErrReader} {
+				door, journal, _, _ := stocked(t, Limits{})
+
+				_, err := door.TakeFiles(t.Context(), entry, Files{In: cut(strings.NewReader(body)), ContentType: formType, Source: "/s"})
+
+				if err != nil || len(journal.records) != 1 {
+					t.Errorf("%q: %v", body, err)
+				}
+			}
+		}
+	}
+}
+
 func TestASubjectThatIsGivenIsThatOfAllFiles(t *testing.T) {
 	t.Parallel()
 	door, journal, _, _ := stocked(t, Limits{})

@@ -18,6 +18,7 @@ import (
 // Lines is an upload of events, one a line (NDJSON), of any length.
 type Lines struct {
 	In     io.Reader
+	Stop   func()     // ends a read of In that waits
 	Query  url.Values // with a type, lines are data and these are their attributes; else lines are CloudEvents
 	Key    string     // a line without an id gets "{key}.{line}"; "": one is made
 	Source string     // of lines that are data, where Query has none
@@ -35,7 +36,8 @@ type Chunk struct {
 }
 
 // TakeLines reads lines and publishes them chunk by chunk: while one is being
-// appended the next is read. What became of each is given to answer, in order.
+// appended the next is read. What became of each is given to answer, in order,
+// by one goroutine at a time.
 // A chunk that is turned away leaves nothing, is listed as a refusal, and does
 // not end the upload; an error of answer, of the connection or of the journal
 // does, and is returned: what was not answered was not taken, or may be sent
@@ -69,7 +71,7 @@ func (d *Door) TakeLines(ctx context.Context, entry Entry, in Lines, answer func
 	}
 }
 
-// begin appends a chunk and returns what waits for that and answers it.
+// begin appends a chunk and answers it, and returns what waits for that.
 func (l *lines) begin(ctx context.Context, entry Entry, c *chunk, answer func(Chunk) error) func() error {
 	var err error
 	done := make(chan struct{})
@@ -79,18 +81,21 @@ func (l *lines) begin(ctx context.Context, entry Entry, c *chunk, answer func(Ch
 			if v := recover(); v != nil {
 				err = weir.E("", weir.Internal, "panic: %v\n%s", v, debug.Stack())
 			}
+			if err != nil {
+				l.Stop()
+			}
 		}()
 		if c.Err == nil {
 			err = l.appendChunk(ctx, entry, c)
+		}
+		if err == nil {
+			err = answer(c.Chunk)
 		}
 	}()
 	return func() error {
 		<-done
 		l.give(c.held)
-		if err != nil {
-			return err
-		}
-		return answer(c.Chunk)
+		return err
 	}
 }
 

@@ -25,6 +25,7 @@ func line(id int) string {
 // take uploads lines and returns what became of each chunk.
 func take(t *testing.T, d *Door, in Lines) (chunks []Chunk, err error) {
 	t.Helper()
+	in.Stop = func() {}
 	err = d.TakeLines(t.Context(), entry, in, func(c Chunk) error {
 		chunks = append(chunks, c)
 		return nil
@@ -248,10 +249,46 @@ func TestAnAnswerThatCannotBeGivenEndsTheUpload(t *testing.T) {
 	gone := errors.New("gone")
 	in := strings.NewReader(strings.Repeat(line(1)+"\n", 10_000))
 
-	err := door.TakeLines(t.Context(), entry, Lines{In: in}, func(Chunk) error { return gone })
+	err := door.TakeLines(t.Context(), entry, Lines{In: in, Stop: func() {}}, func(Chunk) error { return gone })
 
 	if !errors.Is(err, gone) || in.Len() == 0 || door.inFlight.used.Load() != 0 {
 		t.Errorf("%v, %d bytes left, %d held", err, in.Len(), door.inFlight.used.Load())
+	}
+}
+
+func TestAChunkIsAnsweredBeforeTheNextHasCome(t *testing.T) {
+	t.Parallel()
+	door, _, _, _ := stocked(t, Limits{Lines: 1})
+	in, feed := io.Pipe()
+	answered := make(chan Chunk)
+	go func() {
+		defer feed.Close()
+		for i := range 3 {
+			_, _ = io.WriteString(feed, line(i)+"\n")
+			<-answered
+		}
+	}()
+
+	err := door.TakeLines(t.Context(), entry, Lines{In: in}, func(c Chunk) error {
+		answered <- c
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnUploadThatFailsDoesNotWaitForItsSender(t *testing.T) {
+	t.Parallel()
+	door, journal, _, _ := stocked(t, Limits{Lines: 1})
+	journal.err = weir.E("append", weir.Unavailable, "no")
+	in, feed := io.Pipe()
+	go func() { _, _ = io.WriteString(feed, line(1)+"\n") }() // and nothing more
+
+	err := door.TakeLines(t.Context(), entry, Lines{In: in, Stop: func() { _ = feed.Close() }}, func(Chunk) error { return nil })
+
+	if weir.CodeOf(err) != weir.Unavailable {
+		t.Error(err)
 	}
 }
 

@@ -22,7 +22,7 @@ func projectSchema(t *testing.T) *jsonschema.Schema {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer doc.Close() //nolint:errcheck // only read
+	defer doc.Close()
 	body, err := jsonschema.UnmarshalJSON(doc)
 	if err != nil {
 		t.Fatal(err)

@@ -42,6 +42,7 @@ func (r *Reader) Warn(at *Node, hint, format string, args ...any) {
 	r.Warnings = append(r.Warnings, r.Problem(at, hint, fmt.Sprintf(format, args...)))
 }
 
+// Problem makes a problem at a node, with the line that it stands in.
 func (r *Reader) Problem(at *Node, hint, text string) Problem {
 	line := r.Line(at.Line)
 	p := Problem{File: r.Name, Line: at.Line, Field: at.Path, Message: text, Hint: hint}
@@ -99,6 +100,7 @@ func (r *Reader) Entries(n *Node, k Keys) iter.Seq2[*Node, *Node] {
 	}
 }
 
+// NotBuilt reports what the language has and this build refuses.
 func (r *Reader) NotBuilt(at *Node, what string) {
 	r.Fail(at, "", "%s is not built yet", what)
 }
@@ -114,9 +116,10 @@ func (r *Reader) Wrong(n *Node, want, example string) {
 
 // Has reports whether a mapping has a key.
 func (n *Node) Has(key string) bool {
-	return slices.ContainsFunc(n.Fields, func(f field) bool { return f.Key.Text == key })
+	return slices.ContainsFunc(n.Fields, func(f Field) bool { return f.Key.Text == key })
 }
 
+// IsMapping reports whether a node is a mapping, and a problem where it is not.
 func (r *Reader) IsMapping(n *Node, of, example string) bool {
 	if n.Kind != Mapping {
 		r.Wrong(n, "a mapping for "+of, example)
@@ -265,7 +268,7 @@ func lastKey(path string) string { return path[strings.LastIndexByte(path, '.')+
 func (n *Node) At(keys ...string) *Node {
 	at := n
 	for _, key := range keys {
-		i := slices.IndexFunc(at.Fields, func(f field) bool { return f.Key.Text == key })
+		i := slices.IndexFunc(at.Fields, func(f Field) bool { return f.Key.Text == key })
 		place, err := strconv.Atoi(key)
 		switch {
 		case i >= 0:

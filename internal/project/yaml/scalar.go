@@ -18,10 +18,12 @@ var (
 	notFinite    = regexp.MustCompile(`^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$`)
 )
 
+// IsText reports whether a node is text: quoted, or like nothing else.
 func (n *Node) IsText() bool {
 	return n.Kind == Scalar && (n.Quoted || !n.IsNull() && !n.isBool() && !n.isNumber())
 }
 
+// IsNull reports whether a node is null, or nothing at all.
 func (n *Node) IsNull() bool {
 	return n.Kind == Scalar && !n.Quoted && oneOf(n.Text, "", "~", "null", "Null", "NULL")
 }

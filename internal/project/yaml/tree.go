@@ -28,7 +28,7 @@ const (
 // Node is a place in a file with its value: what the decoders read, with the
 // library behind it left in this file.
 type Node struct {
-	Kind   kind
+	Kind   Kind
 	Line   int // from 1
 	Column int // from 1, in characters
 	Path   string
@@ -36,21 +36,22 @@ type Node struct {
 	Quoted bool    // a scalar in quotes or a block: text, whatever it looks like
 	Block  bool    // begins with | or > and stands below
 	Items  []*Node // of a list
-	Fields []field // of a mapping, in order
+	Fields []Field // of a mapping, in order
 	size   int     // nodes in it, itself too
 }
 
-// kind says what a node is.
-type kind uint8
+// Kind says what a node is.
+type Kind uint8
 
+// The kinds of node.
 const (
-	Scalar kind = iota + 1
+	Scalar Kind = iota + 1
 	List
 	Mapping
 )
 
-// field is one entry of a mapping.
-type field struct {
+// Field is one entry of a mapping.
+type Field struct {
 	Key   *Node // a scalar
 	Value *Node
 }
@@ -173,7 +174,7 @@ func (c *converter) mapping(n *Node, values []*ast.MappingValueNode) {
 		}
 		first[key.Text] = key
 		value := c.node(v.Value, key.Path)
-		n.Fields = append(n.Fields, field{key, value})
+		n.Fields = append(n.Fields, Field{key, value})
 		c.count(n, value)
 	}
 }

@@ -12,12 +12,13 @@ import (
 	"weir"
 )
 
-// A run may take base, and perByte for each byte of its data, in units of about
-// a byte made or looked through. A step of gojq's machine takes stepCost, as it
-// may make about so much.
+// A run may take base, and perByte for each byte of its data, but most in all,
+// in units of about a byte made or looked through. A step of gojq's machine takes
+// stepCost, as it may make about so much.
 const (
 	base     = 64 << 20
 	perByte  = 384
+	most     = 1 << 30
 	stepCost = 32
 )
 
@@ -49,7 +50,7 @@ func newMeter() *meter {
 }
 
 func (m *meter) start(ctx context.Context, size int) {
-	units := base + perByte*int64(size)
+	units := min(base+perByte*int64(size), most)
 	*m = meter{Context: ctx, left: units, ask: units, closed: m.closed}
 }
 

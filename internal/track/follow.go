@@ -60,8 +60,8 @@ func (g *following) run(ctx context.Context, f client.StreamFilter, after string
 		return err
 	}
 	defer g.tail.leave(g.project, g.want, one)
-	beat := time.NewTicker(heartbeat)
-	defer beat.Stop()
+	silence := time.NewTimer(heartbeat)
+	defer silence.Stop()
 	more := g.say(nil)
 	for more && err == nil {
 		from, upTo := g.tail.next(one, g.at.after)
@@ -71,10 +71,15 @@ func (g *following) run(ctx context.Context, f client.StreamFilter, after string
 			continue
 		}
 		g.caught = true
+		left := heartbeat - time.Since(g.said)
+		if left <= 0 {
+			more = g.say(nil)
+			continue
+		}
+		silence.Reset(left)
 		select {
 		case <-one.wake:
-		case <-beat.C:
-			more = g.say(nil)
+		case <-silence.C:
 		case <-g.tail.stopped:
 			err = weir.E("", weir.Unavailable, "the server stops")
 		case <-ctx.Done():

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/itchyny/gojq"
 
 	"weir"
 )
@@ -277,4 +279,30 @@ func FuzzRun(f *testing.F) {
 			t.Errorf("%q of %q is %q", program, data, out)
 		}
 	})
+}
+
+// TestEveryFunctionOfJQIsTakenOrRefusedForAReason asks gojq which there are.
+func TestEveryFunctionOfJQIsTakenOrRefusedForAReason(t *testing.T) {
+	t.Parallel()
+	query, err := gojq.Parse(`builtins[]`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := query.Run(nil)
+	count := 0
+	for name, ok := names.Next(); ok; name, ok = names.Next() {
+		word, arity, _ := strings.Cut(name.(string), "/")
+		program := word
+		if n, _ := strconv.Atoi(arity); n > 0 {
+			program += "(" + strings.TrimSuffix(strings.Repeat(".; ", n), "; ") + ")"
+		}
+		_, err := Compile(program)
+		if _, known := reasons[word]; err != nil && !known && word != "inputs" && word != "builtins" && word != "modulemeta" {
+			t.Errorf("%s: %v", program, err)
+		}
+		count++
+	}
+	if count < 150 {
+		t.Errorf("only %d functions", count)
+	}
 }

@@ -87,7 +87,7 @@ func TestWhatFailsOnOneEventIsAFinalFailureThatNamesIt(t *testing.T) {
 		`.n, .n`:                                 "wrap it in [ ]",
 		`"x" * 1e9`:                              "too much memory",
 		`"x" * 2000`:                             "1000 are the most",
-		`until(false; .)`:                        "too many steps",
+		`until(false; .)`:                        "the program takes",
 	} {
 		in := steptest.Input(t)
 		in.Limits = step.Limits{Data: 1000}

@@ -326,16 +326,17 @@ func TestASweepKeepsWhatItCannotAskAbout(t *testing.T) {
 	}
 }
 
-func TestSweepsAreMadeAtOnceAndHourly(t *testing.T) {
+func TestSweepsAreMadeAtOnceAndHourlyAndAskOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, t.TempDir())
-		old(t, s, 25*time.Hour)
-		began, times := time.Now(), []time.Duration{}
+		began, asked := time.Now(), map[string][]time.Duration{}
 		ctx, cancel := context.WithCancel(t.Context())
-		sweeper := Sweeper{Store: s, Logger: slog.New(slog.DiscardHandler), Named: func(context.Context, string) (bool, error) {
-			times = append(times, time.Since(began).Round(time.Minute))
-			if len(times) == 3 {
+		const aDay, soon = 24 * time.Hour, 22*time.Hour + 30*time.Minute
+		first, second := old(t, s, aDay), old(t, s, soon)
+		sweeper := Sweeper{Store: s, Logger: slog.New(slog.DiscardHandler), Named: func(_ context.Context, id string) (bool, error) {
+			asked[id] = append(asked[id], time.Since(began).Round(time.Minute))
+			if id == second {
 				cancel()
 			}
 			return true, nil
@@ -345,8 +346,47 @@ func TestSweepsAreMadeAtOnceAndHourly(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		if diff := cmp.Diff([]time.Duration{0, time.Hour, 2 * time.Hour}, times); diff != "" {
+		if diff := cmp.Diff(map[string][]time.Duration{first: {0}, second: {2 * time.Hour}}, asked); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+func TestEmptyDirectoriesGo(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	id := old(t, s, 48*time.Hour)
+	put(t, s, "x") // so that the directory is not the one that was made last
+	if err := s.Remove(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	path, err := s.path(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := time.Now().Add(-48 * time.Hour)
+	if err := os.Chtimes(filepath.Dir(path), was, was); err != nil {
+		t.Fatal(err)
+	}
+
+	if _, err := (&Sweeper{Store: s}).Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	if _, err := os.Stat(filepath.Dir(path)); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+}
+
+func BenchmarkCommit(b *testing.B) {
+	s := open(b, b.TempDir())
+	data := strings.Repeat("0123456789abcdef", 300<<10/16)
+	b.SetBytes(int64(len(data)))
+	b.SetParallelism(8)
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			put(b, s, data)
 		}
 	})
 }

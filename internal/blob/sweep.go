@@ -18,6 +18,8 @@ type Sweeper struct {
 	Logger *slog.Logger
 	Age    time.Duration // from which on a blob without a record is an orphan; 0: a day
 	Every  time.Duration // between sweeps, the first at once; 0: an hour
+
+	settled string // the blobs up to this directory are named
 }
 
 const (
@@ -49,79 +51,90 @@ func (s *Sweeper) Run(ctx context.Context) error {
 	}
 }
 
-// Sweep looks at all blobs once, the oldest first, and returns how many it
-// removed. Directories that are empty go, too.
+// Sweep looks at the blobs that the sweeps before have not found named, the
+// oldest first, and returns how many it removed. Directories that are empty go,
+// too.
 func (s *Sweeper) Sweep(ctx context.Context) (removed int, err error) {
 	age := s.Age
 	if age == 0 {
 		age = defaultAge
 	}
 	before := time.Now().Add(-age)
-	dirs, err := filepath.Glob(filepath.Join(s.Store.dir, "*", "*"))
+	dirs, err := filepath.Glob(filepath.Join(s.Store.dir, "[0-9a-f]*", "[0-9a-f]*"))
 	if err != nil {
 		return 0, failure("sweep blobs", err)
 	}
+	settled := true
 	for _, dir := range dirs {
-		n, err := s.sweepDir(ctx, dir, before)
+		if dir <= s.settled {
+			continue
+		}
+		n, young, err := s.sweepDir(ctx, dir, before)
 		removed += n
 		if err != nil {
 			return removed, err
 		}
+		if settled = settled && !young; settled {
+			s.settled = dir
+		}
 	}
 	return removed, nil
 }
 
-func (s *Sweeper) sweepDir(ctx context.Context, dir string, before time.Time) (removed int, err error) {
+// sweepDir looks at the blobs of a directory, and reports whether some are, or
+// will be, too young to tell.
+func (s *Sweeper) sweepDir(ctx context.Context, dir string, before time.Time) (removed int, young bool, err error) {
 	files, err := os.ReadDir(dir)
 	if err != nil {
-		return 0, nil // a file of tmp
+		return 0, true, failure("sweep blobs", err)
 	}
+	info, err := os.Stat(dir)
+	young = err != nil || info.ModTime().After(before)
 	for i, f := range files {
 		if i%sweepStep == 0 && !pause(ctx, sweepPause) {
-			return removed, ctx.Err()
+			return removed, true, ctx.Err()
 		}
-		gone, err := s.look(ctx, f, before)
-		if err != nil {
-			return removed, err
-		}
-		if gone {
+		switch old, gone, err := s.look(ctx, f, before); {
+		case err != nil:
+			return removed, true, err
+		case !old:
+			young = true
+		case gone:
 			removed++
 		}
 	}
-	s.removeEmpty(dir, before)
-	return removed, nil
+	if !young {
+		s.removeEmpty(dir)
+	}
+	return removed, young, nil
 }
 
 // look removes a blob if it is an orphan. Both its id and its file must be old:
 // a clock that was set forward makes no orphans of what was just written.
-func (s *Sweeper) look(ctx context.Context, f os.DirEntry, before time.Time) (gone bool, err error) {
+func (s *Sweeper) look(ctx context.Context, f os.DirEntry, before time.Time) (old, gone bool, err error) {
 	id := f.Name()
-	if !isID(id) || timeOf(id).After(before) {
-		return false, nil
+	if !isID(id) {
+		return true, false, nil
 	}
 	info, err := f.Info()
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, failure("sweep blobs", err)
-	}
-	if info.ModTime().After(before) {
-		return false, nil
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return true, false, nil
+	case err != nil:
+		return false, false, failure("sweep blobs", err)
+	case timeOf(id).After(before) || info.ModTime().After(before):
+		return false, false, nil
 	}
 	named, err := s.Named(ctx, id)
 	if named || err != nil {
-		return false, err
+		return true, false, err
 	}
-	return true, s.Store.Remove(ctx, id)
+	return true, true, s.Store.Remove(ctx, id)
 }
 
-// removeEmpty removes a directory that has no files and gets no more, because
+// removeEmpty removes a directory if it has no files: it gets no more, because
 // its ids are old.
-func (s *Sweeper) removeEmpty(dir string, before time.Time) {
-	if info, err := os.Stat(dir); err != nil || info.ModTime().After(before) {
-		return
-	}
+func (s *Sweeper) removeEmpty(dir string) {
 	s.Store.mu.Lock()
 	defer s.Store.mu.Unlock()
 	if s.Store.ready == dir {

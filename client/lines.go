@@ -3,7 +3,6 @@ package client
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,9 +46,10 @@ var requestBounds = bounds{lines: 100_000, bytes: 8 << 20, line: 32 << 20}
 
 // The bounds of patience.
 const (
-	lineTries   = 10 // without an answer
-	maxLineWait = 10 * time.Second
+	lineTries   = 10              // without an answer
 	answerGrace = 2 * time.Minute // between two answers
+
+	maxAnswerLine = 64 << 10
 )
 
 // PublishLines uploads lines, in requests of a bounded size one after the other,
@@ -141,18 +141,23 @@ func (u *upload) try(ctx context.Context, rest *[]byte) (wait time.Duration, err
 		asked, _ := retryAfter(resp.Header)
 		return min(asked, time.Minute), failure(r.op(), resp.StatusCode, body)
 	}
-	answers := bufio.NewScanner(resp.Body)
-	answers.Buffer(nil, 1<<20)
-	for answers.Scan() {
-		watch.Reset(answerGrace)
-		if done, err := u.answer(answers.Bytes(), rest); done || err != nil {
-			return 0, err
+	answers := bufio.NewReaderSize(resp.Body, maxAnswerLine)
+	for {
+		line, err := answers.ReadSlice('\n')
+		switch {
+		case err == nil:
+			watch.Reset(answerGrace)
+			if done, err := u.answer(line, rest); done || err != nil {
+				return 0, err
+			}
+		case errors.Is(err, bufio.ErrBufferFull):
+			return 0, weir.E(r.op(), weir.Internal, "a line of the answer is longer than %d bytes", maxAnswerLine)
+		case ctx.Err() == nil && answering.Err() != nil:
+			return 0, context.Cause(answering)
+		default:
+			return 0, weir.E(r.op(), weir.Unavailable, "the answer was cut off: %w", err)
 		}
 	}
-	if ctx.Err() == nil && answering.Err() != nil {
-		return 0, context.Cause(answering)
-	}
-	return 0, weir.E(r.op(), weir.Unavailable, "the answer was cut off: %w", cmp.Or(answers.Err(), io.ErrUnexpectedEOF))
 }
 
 func (u *upload) request(rest []byte) request {

@@ -168,7 +168,9 @@ func TestAnUploadThatIsNotWantedEndsAtOnceAndOneThatIsNotAnsweredInTime(t *testi
 		"never a chunk":    {[]string{`503 {"code": "behind", "detail": "not yet"}`}, weir.Behind, lineTries},
 		"stopped":          {[]string{"200 {\"chunk\":1,\"lines\":1,\"taken\":1}\n{\"done\":false,\"error\":{\"code\":\"internal\",\"detail\":\"x\"}}\n"}, weir.Internal, 1},
 		"too few answers":  {[]string{"200 {\"done\":true}\n"}, weir.Internal, 1},
-		"no answers":       {[]string{"200 <html>"}, weir.Internal, 1},
+		"no answers":       {[]string{"200 <html>\n"}, weir.Internal, 1},
+		"cut in a line":    {[]string{"200 {\"chunk\":1,\"li", "200 {\"chunk\":1,\"lines\":2}\n{\"done\":true}\n"}, "", 2},
+		"a line too long":  {[]string{"200 " + strings.Repeat("x", maxAnswerLine+1)}, weir.Internal, 1},
 		"after some tries": {[]string{"503 x", "200 {\"chunk\":1,\"lines\":2,\"taken\":2}\n{\"done\":true}\n"}, "", 2},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -97,17 +97,21 @@ func writeGroup(w io.Writer, g client.Group) {
 }
 
 var definitionList = show.List[weir.Definition]{
-	Head: "NAME REVISION",
-	Row:  func(d weir.Definition) []string { return []string{d.Name, strconv.FormatUint(d.Revision, 10)} },
+	Head: "NAME REVISION FROM",
+	Row:  func(d weir.Definition) []string { return []string{d.Name, strconv.FormatUint(d.Revision, 10), d.From} },
 	ID:   func(d weir.Definition) string { return d.Name },
 }
 
+// definitionsCommand returns the command of a kind of definition, which has the
+// name that the API gives it: "triggers", "event-types".
 func (c *cli) definitionsCommand(kind weir.DefinitionKind) *cobra.Command {
+	name := strings.TrimPrefix(client.DefinitionPath(kind), "/v1/")
+	one := strings.TrimSuffix(strings.ReplaceAll(name, "-", " "), "s")
 	cmd := &cobra.Command{
-		Use:     string(kind) + "s",
-		Short:   "List " + string(kind) + "s, or show one",
-		Long:    "Lists the " + string(kind) + "s in force, and the revision that installed each.",
-		Example: "  weir " + string(kind) + "s\n  weir " + string(kind) + "s show NAME",
+		Use:     name,
+		Short:   "List " + one + "s, or show one",
+		Long:    "Lists the " + one + "s in force, the revision that installed each, and what it was applied from.",
+		Example: "  weir " + name + "\n  weir " + name + " show NAME",
 		Args:    exactly(),
 	}
 	asked := listing(cmd)
@@ -117,8 +121,8 @@ func (c *cli) definitionsCommand(kind weir.DefinitionKind) *cobra.Command {
 		})
 	})
 	cmd.AddCommand(showCommand(c, showing[client.DefinitionInForce]{
-		arg: "NAME", short: "Show a " + string(kind) + " as it is stored", example: "  weir " + string(kind) + "s show NAME",
-		long: "Shows the " + string(kind) + " in force, in the form in which it is stored.",
+		arg: "NAME", short: "Show a definition of this kind as it is stored", example: "  weir " + name + " show NAME",
+		long: "Shows what is in force under a name, in the form in which it is stored.",
 		find: func(cl *client.Client, ctx context.Context, name string) (client.DefinitionInForce, error) {
 			return cl.Definition(ctx, kind, name)
 		},

@@ -106,6 +106,7 @@ func New(p Programs, s Streams) *cobra.Command {
 		c.applyCommand(), c.exportCommand(), c.schemaCommand(),
 		c.publishCommand(), c.eventsCommand(), c.groupsCommand(), c.runsCommand(), c.refusalsCommand(),
 		c.definitionsCommand(weir.KindTrigger), c.definitionsCommand(weir.KindPipeline), c.definitionsCommand(weir.KindSource),
+		c.definitionsCommand(weir.KindDestination), c.definitionsCommand(weir.KindEventType),
 		c.secretCommand(),
 	)
 	root.AddCommand(topics()...)

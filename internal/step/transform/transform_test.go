@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"bytes"
 	"encoding/json"
 	"reflect"
 	"strings"
@@ -158,6 +159,28 @@ func TestEditsAreThoseOfAPlainMap(t *testing.T) {
 		var back map[string]any
 		if err := json.Unmarshal(got, &back); err != nil || !reflect.DeepEqual(back, data) {
 			rt.Errorf("%s: %v, %v, want %v", got, back, err, data)
+		}
+	})
+}
+
+// FuzzEdit checks that an edited object is JSON still, whatever stood in it.
+func FuzzEdit(f *testing.F) {
+	f.Add(`{"a":{"b":1},"c":[1,2]}`)
+	f.Add(` {"a" : null , "\u0061":2,"":{}} `)
+	f.Add(`{"a":{"a":{"a":{}}},"b":"}\""}`)
+	f.Fuzz(func(t *testing.T, data string) {
+		if !json.Valid([]byte(data)) {
+			return
+		}
+		root := edit{value: -1}
+		root.at([]string{"a", "b"}).value = 0
+		root.at([]string{"c"}).remove = true
+		root.at([]string{"d", "e"}).remove = true
+
+		out, err := root.object(nil, bytes.TrimSpace([]byte(data)), [][]byte{[]byte(`"set"`)})
+
+		if err == nil && !json.Valid(out) {
+			t.Errorf("%s is %s", data, out)
 		}
 	})
 }

@@ -99,10 +99,6 @@ func (s *Set) gate(p *project, name gateName) *gate {
 		pipe.users++
 	}
 	s.limit(g)
-	g.pace.empty(s.began)
-	if g.rate != nil {
-		g.rate.pace.empty(s.began)
-	}
 	p.gates[name] = g
 	return g
 }
@@ -118,7 +114,7 @@ func (s *Set) limit(g *gate) {
 	if g.name.kind == OriginLimit {
 		l := s.limits.origin(g.owner.id, g.name.name)
 		g.limit = l.All
-		g.pace.set(l.Rate)
+		g.pace.set(l.Rate, s.began)
 		return
 	}
 	l := s.limits.pipeline(g.owner.id, g.name.name)
@@ -131,7 +127,7 @@ func (s *Set) limit(g *gate) {
 		g.rate = newGate(g.owner, gateName{kind: PipelineRate, name: g.name.name})
 	}
 	if g.rate != nil {
-		g.rate.pace.set(l.Rate)
+		g.rate.pace.set(l.Rate, s.began)
 	}
 }
 

@@ -79,22 +79,19 @@ func (s *Set) isBehind(id weir.RunID) bool {
 	return t != nil && t.queue.stands != t
 }
 
-// advance makes the first of q stand, where none is being tried.
+// advance makes the first of q stand, where none is being tried. Another that
+// stood stays in its lane until it comes up there.
 func (s *Set) advance(q *queue) {
-	var first *ticket
-	if q.trying == nil && len(q.waiting) > 0 {
-		first = q.waiting[0]
-	}
-	was := q.stands
-	q.stands = first
-	if was != nil && was != first && !s.isImpatient(was) {
-		s.unlane(was.ID)
-	}
-	if first != nil && !s.isInLane(first.ID) {
-		s.wait(&first.Run)
-	}
-	if q.trying == nil && first == nil {
+	q.stands = nil
+	switch {
+	case q.trying != nil:
+	case len(q.waiting) == 0:
 		delete(q.owner.queues, q.name)
+	default:
+		q.stands = q.waiting[0]
+		if !s.isInLane(q.stands.ID) {
+			s.wait(&q.stands.Run)
+		}
 	}
 }
 
@@ -111,9 +108,6 @@ func (s *Set) leave(t *ticket) {
 	delete(s.tickets, t.ID)
 	if t.pos != absent {
 		q.waiting = remove(byTurn{}, q.waiting, t.pos)
-	}
-	if q.stands == t {
-		q.stands = nil
 	}
 	if q.trying == t {
 		q.trying = nil

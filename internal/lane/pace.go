@@ -25,21 +25,23 @@ const burst = 100 * time.Millisecond
 // waits for its time. What would wait longer is held.
 const maxAhead = time.Second
 
-// set gives p another rate. What came before counts on.
-func (p *pace) set(r weir.Rate) {
+// set gives p another rate. What came before counts on; where there was no rate
+// nobody counted, and p let through all it could until began.
+func (p *pace) set(r weir.Rate, began weir.Time) {
 	if r == p.rate {
 		return
 	}
+	first := p.rate.IsZero()
 	p.rate, p.every, p.slack = r, 0, 0
-	if r.N == 0 {
+	if r.IsZero() {
 		return
 	}
 	p.every = (int64(r.Per) + int64(r.N) - 1) / int64(r.N)
 	p.slack = max(int64(burst)/p.every-1, 0) * p.every
+	if first {
+		p.next = int64(began)*1000 + p.every + p.slack
+	}
 }
-
-// empty makes p one that let through all it could until that time.
-func (p *pace) empty(at weir.Time) { p.next = int64(at)*1000 + p.every + p.slack }
 
 // opens returns from when on p lets one through.
 func (p *pace) opens() weir.Time {

@@ -207,7 +207,7 @@ func (s *Set) admitOne(p *project) (weir.RunID, bool) {
 			s.Remove(skip.Run)
 			s.skipped = append(s.skipped, skip)
 		case s.isBehind(l.rank.id):
-			s.unlane(l.rank.id) // it is skipped no more
+			s.unlane(l.rank.id)
 		case g != nil:
 			s.hang(l, g)
 		default:
@@ -291,8 +291,8 @@ func (s *Set) WaitingCount() int {
 func (s *Set) RunningCount() int { return len(s.running) }
 
 // Due returns the waiting runs that are due, in no order, whatever their gates
-// say, but of an ordered key only the one that is first. It looks at all that
-// wait: for a restart, not for each pass.
+// say, but of an ordered key those that come first. It looks at all that wait:
+// for a restart, not for each pass.
 func (s *Set) Due(now weir.Time) []weir.RunID {
 	var due []weir.RunID
 	for id, i := range s.waiting {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"weir"
 	"weir/client"
 	"weir/internal/cli/show"
 )
@@ -64,8 +65,29 @@ it looked, and where it goes on.`,
 		arg: "UID", short: "Show an event", example: "  weir events show evt_019a3f…",
 		long: "Shows an event by the uid that Weir gave it: its attributes, what caused it, and its data.",
 		find: (*client.Client).Event, write: writeEvent,
-	}))
+	}), c.eventDataCommand())
 	return c.reading(c.remote(cmd))
+}
+
+func (c *cli) eventDataCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "data UID",
+		Short:   "Write the data of an event to standard output",
+		Long:    "Writes the data of an event to standard output, byte for byte: JSON, or an uploaded file.",
+		Example: "  weir events data evt_019a3f… >cat.png",
+		Args:    exactly("UID"),
+		RunE: c.call(func(ctx context.Context, cl *client.Client, args []string) error {
+			data, err := cl.EventData(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			defer data.Close()
+			if _, err := io.Copy(c.Out, data); err != nil {
+				return weir.E("write data", weir.Unavailable, "it is not whole: %w", err)
+			}
+			return nil
+		}),
+	}
 }
 
 // eventItem prints an event that was just accepted.

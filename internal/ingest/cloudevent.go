@@ -195,9 +195,8 @@ func (d *decoder) attribute(e *weir.Event, a attribute, name []byte) error {
 	if err != nil {
 		return err
 	}
-	raw, err = unescaped(raw)
-	if err != nil {
-		return err
+	if raw, err = unescaped(raw); err != nil {
+		return withField(err, string(name))
 	}
 	if len(raw) == 0 && a != attrBase64 {
 		return weir.E("", weir.Invalid, "may not be empty").WithField(string(name))

@@ -49,8 +49,8 @@ func (r *reader) template(n *yaml.Node, scope expr.Scope) *expr.Template {
 	return t
 }
 
-// templates reads a value as JSON and compiles the strings inside of it.
-func (r *reader) templates(n *yaml.Node) json.RawMessage {
+// templates reads a value as JSON and checks the strings inside of it.
+func (r *reader) templates(n *yaml.Node, check func(text *yaml.Node)) json.RawMessage {
 	var compile func(n *yaml.Node)
 	compile = func(n *yaml.Node) {
 		for _, item := range n.Items {
@@ -60,7 +60,7 @@ func (r *reader) templates(n *yaml.Node) json.RawMessage {
 			compile(f.Value)
 		}
 		if n.IsText() {
-			r.template(n, expr.ScopeStep)
+			check(n)
 		}
 	}
 	compile(n)

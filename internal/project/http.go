@@ -1,6 +1,7 @@
 package project
 
 import (
+	"errors"
 	"net/url"
 	"regexp"
 	"slices"
@@ -26,6 +27,7 @@ var (
 func (r *reader) http(n *yaml.Node) *weir.HTTPStep {
 	var h weir.HTTPStep
 	var mode *yaml.Node
+	before := len(r.Problems)
 	for key, value := range r.Entries(n, httpKeys) {
 		switch key.Text {
 		case "url":
@@ -48,6 +50,9 @@ func (r *reader) http(n *yaml.Node) *weir.HTTPStep {
 	if mode != nil && h.Body != nil {
 		r.Fail(mode, "leave one of them out", "mode says how events are sent, and body sends something else")
 	}
+	if err, ok := errors.AsType[*weir.Error](pipeline.CheckHTTP(&h)); ok && len(r.Problems) == before {
+		r.Fail(n.At(err.Field), "", "%s", err.Message)
+	}
 	return &h
 }
 
@@ -58,7 +63,7 @@ func (r *reader) httpKey(h *weir.HTTPStep, key string, n *yaml.Node) {
 	case "headers":
 		h.Headers = r.headers(n)
 	case "body":
-		h.Body = r.templates(n)
+		h.Body = r.templates(n, func(text *yaml.Node) { r.template(text, expr.ScopeStep) })
 	case "each":
 		h.Each = r.Flag(n)
 	case "timeout":
@@ -107,7 +112,7 @@ func (r *reader) response(n *yaml.Node) (what, emitType string) {
 	case word == "emit" && rest == "":
 		r.Fail(n, example, "what is emitted needs a type")
 	case word == "emit":
-		r.template(n, expr.ScopeStep)
+		r.kept(n, expr.ScopeStep)
 		r.eventType(n, rest)
 		return "emit", rest
 	default:

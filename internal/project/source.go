@@ -89,7 +89,7 @@ func (r *reader) attribute(w *weir.Webhook, key string, n *yaml.Node) {
 	if *to = r.Words(n, "${header['x-github-event']}"); *to == "" {
 		return
 	}
-	r.kept(n)
+	r.kept(n, expr.ScopeSource)
 	if key == "type" {
 		r.eventType(n, n.Text)
 	}
@@ -140,8 +140,8 @@ func (r *reader) header(n *yaml.Node) string {
 
 // kept checks a template whose text stands in the event, and so in the journal
 // and in answers, where no secret may be.
-func (r *reader) kept(n *yaml.Node) {
-	if t := r.template(n, expr.ScopeSource); t != nil && len(t.Secrets()) > 0 {
+func (r *reader) kept(n *yaml.Node, scope expr.Scope) {
+	if t := r.template(n, scope); t != nil && len(t.Secrets()) > 0 {
 		r.Fail(n, "", "a secret cannot stand here: it would be kept with each event")
 	}
 }

@@ -135,19 +135,19 @@ func (r *reader) emit(n *yaml.Node) *weir.EmitStep {
 		switch key.Text {
 		case "type":
 			if e.Type = r.Words(value, "order.late"); e.Type != "" {
-				r.template(value, expr.ScopeStep)
+				r.kept(value, expr.ScopeStep)
 				r.eventType(value, value.Text)
 			}
 		case "source":
 			if e.Source = r.Words(value, "/orders"); e.Source != "" {
-				r.template(value, expr.ScopeStep)
+				r.kept(value, expr.ScopeStep)
 			}
 		case "subject":
 			if e.Subject = r.Words(value, "order 17"); e.Subject != "" {
-				r.template(value, expr.ScopeStep)
+				r.kept(value, expr.ScopeStep)
 			}
 		case "data":
-			e.Data = r.templates(value)
+			e.Data = r.templates(value, func(text *yaml.Node) { r.kept(text, expr.ScopeStep) })
 		case "each":
 			e.Each = r.Flag(value)
 		}

@@ -99,7 +99,7 @@ func (p *programs) compile(def *weir.Pipeline) *program {
 		case s.JQ != nil:
 			c.Step, err = p.jq.Compile(s.JQ)
 		case s.HTTP != nil:
-			c.each, c.replaces = s.HTTP.Each, s.HTTP.Response == httpcall.Replace
+			c.each, c.replaces = s.HTTP.Each, s.HTTP.Response == pipeline.Replace
 			c.Step, err = p.caller.Compile(s.HTTP)
 		case s.Emit != nil:
 			c.Step, err = emit.Compile(s.Emit)

@@ -34,7 +34,7 @@ func (c *call) answered(ctx context.Context, resp *http.Response) (step.Outcome,
 	switch {
 	case !success:
 		limit = 4 * excerpt
-	case c.response == Emit:
+	case c.response == pipeline.Emit:
 		limit = c.in.Limits.Data
 	}
 	content, broken := io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
@@ -48,7 +48,7 @@ func (c *call) answered(ctx context.Context, resp *http.Response) (step.Outcome,
 		out.Failure = c.refused(resp)
 		return out, nil
 	}
-	if c.response != Ignore {
+	if c.response != pipeline.Ignore {
 		return c.used(ctx, resp, out, answer{content, broken, len(content) > limit})
 	}
 	content = bytes.TrimSpace(content)
@@ -83,7 +83,7 @@ func (c *call) used(ctx context.Context, resp *http.Response, out step.Outcome, 
 		return failed, err
 	case a.long:
 		why = "its answer is longer than may be kept"
-	case c.response == Emit:
+	case c.response == pipeline.Emit:
 		var err error
 		if out.Emitted, err = c.emitted(resp, a.content); err != nil {
 			why = "its answer is no event: " + err.Error()

@@ -10,6 +10,7 @@ import (
 
 	"weir"
 	"weir/internal/expr"
+	"weir/internal/pipeline"
 )
 
 // The media types of what is sent: CloudEvents JSON format 1.0.2, sections 3
@@ -24,9 +25,6 @@ const plainText = "text/plain; charset=utf-8"
 func (s *Step) compileBody(def *weir.HTTPStep) (err error) {
 	if def.Body == nil {
 		return nil
-	}
-	if !s.hasBody() {
-		return invalid("%s has none", s.method)
 	}
 	var text string
 	if json.Unmarshal(def.Body, &text) == nil && string(def.Body) != "null" {
@@ -50,7 +48,7 @@ type content struct {
 func (c *call) content(ctx context.Context) (body content, field string, err error) {
 	events := c.in.Events
 	switch {
-	case !c.hasBody():
+	case !pipeline.HasBody(c.method):
 		return content{}, "", nil
 	case c.text != nil:
 		text, err := c.text.Render(c.vars)

@@ -77,7 +77,7 @@ func (c *call) setHeaders(destination []weir.NamedText) (field string, err error
 		if slices.ContainsFunc(c.headers, func(set header) bool { return set.name == name }) {
 			continue
 		}
-		if !validToken(name) || slices.Contains(own, name) {
+		if !pipeline.CanSet(name) {
 			return "header " + h.Name + " of the destination", weir.E("", weir.Invalid, "is none that can be set")
 		}
 		text, err := c.caller.template(h.Text)

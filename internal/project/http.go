@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 
 	"weir"
@@ -136,7 +135,7 @@ func (r *reader) headers(n *yaml.Node) []weir.NamedText {
 			r.Fail(f.Key, "", "%q is no name of a header", yaml.Clip(f.Key.Text))
 		case seen[lower] != "":
 			r.Fail(f.Key, "", "the header %s is given twice: also as %s", f.Key.Text, seen[lower])
-		case slices.Contains([]string{"host", "content-length", "transfer-encoding", "connection"}, lower):
+		case !pipeline.CanSet(lower):
 			r.Fail(f.Key, "", "the header %s follows from the request", f.Key.Text)
 		}
 		seen[lower] = f.Key.Text

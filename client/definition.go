@@ -103,6 +103,27 @@ func (c *Client) Definition(ctx context.Context, kind weir.DefinitionKind, name 
 	return get[DefinitionInForce](ctx, c, DefinitionPath(kind)+"/"+url.PathEscape(name), nil)
 }
 
+// PutDefinition installs one definition: body is what a project file has below its
+// name, as YAML or JSON. With expect it must stand at that revision, else it is a
+// conflict; 0 is any.
+func (c *Client) PutDefinition(ctx context.Context, d NamedDefinition, body []byte, expect uint64) (Applied, error) {
+	return c.define(ctx, d, expect, request{method: http.MethodPut, body: body, contentType: "application/yaml"})
+}
+
+// DeleteDefinition removes one definition, which must stand at the revision
+// expect; 0 is any.
+func (c *Client) DeleteDefinition(ctx context.Context, d NamedDefinition, expect uint64) (Applied, error) {
+	return c.define(ctx, d, expect, request{method: http.MethodDelete})
+}
+
+func (c *Client) define(ctx context.Context, d NamedDefinition, expect uint64, r request) (Applied, error) {
+	r.path = DefinitionPath(d.Kind) + "/" + url.PathEscape(d.Name)
+	if expect != 0 {
+		r.match = strconv.Quote(strconv.FormatUint(expect, 10))
+	}
+	return call[Applied](ctx, c, r)
+}
+
 // Secret names a secret; nothing shows its value.
 type Secret struct {
 	Name string `json:"name"`

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"weir"
+	"weir/client"
 	"weir/internal/app"
 	"weir/internal/cli"
 	"weir/internal/config"
@@ -122,8 +124,16 @@ func TestApplyTellsWhatChangesAndPrunesWhatCameFromThere(t *testing.T) {
 	t.Parallel()
 	s, dir := shell{t, serve(t)}, copyOf(t)
 	s.weir(0, "apply", dir)
-	s.weir(0, "publish", "--type", "compute.instance.create", "--data", `{"instance_id": "i1", "memory_mb": 1}`)
-	s.weir(0, "publish", "--type", "compute.instance.create", "--data", `{"instance_id": "i2", "memory_mb": 1}`)
+	c := &client.Client{URL: s.url, Token: token}
+	for _, instance := range []string{"i1", "i2"} {
+		e := &weir.Event{ID: instance, Source: "/cloud", Type: "compute.instance.create", Data: []byte(`{"instance_id": "` + instance + `"}`)}
+		if _, err := c.Publish(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if open, err := c.Groups(t.Context(), client.GroupFilter{}, client.Paging{}); err != nil || len(open.Items) != 2 {
+		t.Fatal(open, err)
+	}
 
 	replace(t, filepath.Join(dir, "usage.yaml"), "> 512", "> 1024")
 	replace(t, filepath.Join(dir, "orders.yaml"), "  alert: {", "  alarm: {")

@@ -133,6 +133,9 @@ func TestEveryCallNeedsItsRole(t *testing.T) {
 		"POST /v1/runs/{id}/redrive": auth.Editor, "POST /v1/runs/{id}/cancel": auth.Editor, "POST /v1/runs/{id}/purge": auth.Editor,
 		"GET /v1/secrets": auth.Admin, "PUT /v1/secrets/{name}": auth.Admin, "DELETE /v1/secrets/{name}": auth.Admin,
 	}
+	for _, kind := range []string{"triggers", "pipelines", "sources", "destinations", "event-types", "settings"} {
+		needs["PUT /v1/"+kind+"/{name}"], needs["DELETE /v1/"+kind+"/{name}"] = auth.Editor, auth.Editor
+	}
 	public := []string{"GET /healthz", "GET /readyz"}
 	for _, method := range hookMethods {
 		public = append(public, method+" /hooks/{source}", method+" /hooks/{project}/{source}")

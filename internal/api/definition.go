@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -59,18 +60,56 @@ func (a *API) registerKind(kind weir.DefinitionKind) {
 	register(a, operation{
 		id: "get-" + noun, method: http.MethodGet, path: path + "/{name}", role: auth.Viewer,
 		summary: "Show the " + noun + " in force",
-	}, func(ctx context.Context, in *NamePath) (*answer[client.DefinitionInForce], error) {
+	}, func(ctx context.Context, in *NamePath) (*found, error) {
 		all, _, err := a.State.Definitions(ctx, callerOf(ctx).project)
 		if err != nil {
 			return nil, err
 		}
-		for _, d := range all {
-			if d.Kind == kind && d.Name == in.Name {
-				return answered(a.counted(ctx, d))
-			}
+		d := named(all, kind, in.Name)
+		if d == nil {
+			return nil, weir.E("", weir.NotFound, "there is no %s %q", noun, in.Name)
 		}
-		return nil, weir.E("", weir.NotFound, "there is no %s %q", noun, in.Name)
+		shown, err := a.counted(ctx, *d)
+		return &found{tag(d.Revision), shown}, err
 	})
+	register(a, operation{
+		id: "put-" + noun, method: http.MethodPut, path: path + "/{name}", role: auth.Editor,
+		summary: "Install the " + noun + ": the body is what a project file has below its name, as YAML or JSON",
+	}, func(ctx context.Context, in *putInput) (*ordered[client.Applied], error) {
+		set := project.ParseOne(kind, in.Name, in.RawBody)
+		return a.install(ctx, wish{match: in.Match, of: &client.NamedDefinition{Kind: kind, Name: in.Name}, set: set})
+	})
+	register(a, operation{
+		id: "delete-" + noun, method: http.MethodDelete, path: path + "/{name}", role: auth.Editor,
+		summary: "Remove the " + noun + ", unless another definition names it",
+	}, func(ctx context.Context, in *deleteInput) (*ordered[client.Applied], error) {
+		return a.install(ctx, wish{match: in.Match, of: &client.NamedDefinition{Kind: kind, Name: in.Name}, remove: true})
+	})
+}
+
+// found is a definition with its revision as the ETag.
+type found struct {
+	ETag string `header:"ETag" doc:"The definition's revision."`
+	Body client.DefinitionInForce
+}
+
+type putInput struct {
+	NamePath
+	Match   string `header:"If-Match" doc:"The definition's revision, in quotes, as the ETag had it."`
+	RawBody []byte `contentType:"application/yaml"`
+}
+
+type deleteInput struct {
+	NamePath
+	Match string `header:"If-Match" doc:"The definition's revision, in quotes, as the ETag had it."`
+}
+
+func named(all []weir.Definition, kind weir.DefinitionKind, name string) *weir.Definition {
+	i := slices.IndexFunc(all, func(d weir.Definition) bool { return d.Kind == kind && d.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &all[i]
 }
 
 // counted adds a trigger's counters.
@@ -109,20 +148,40 @@ func pageOf(all []weir.Definition, kind weir.DefinitionKind, p Paging) (client.P
 const applyTries = 5
 
 func (a *API) apply(ctx context.Context, in *applyInput) (*ordered[client.Applied], error) {
-	expect, err := revisionOf(in.Match)
-	if err != nil {
-		return nil, err
-	}
 	files, err := in.files()
 	if err != nil {
 		a.refuseApply(ctx, err)
 		return nil, err
 	}
 	set, _ := project.Parse(files...) // Validate tells its problems too
+	w := wish{match: in.Match, set: set, missing: project.Keep, dryRun: in.DryRun}
+	if in.Prune {
+		w.missing = project.Prune
+	}
+	return a.install(ctx, w)
+}
+
+// wish is what somebody wants to be in force.
+type wish struct {
+	match   string                  // If-Match: the revision that must stand, of the project or the definition
+	of      *client.NamedDefinition // the one definition that it is about; nil: files
+	set     *project.Set
+	remove  bool // of, in place of installing set
+	missing project.Missing
+	dryRun  bool
+}
+
+// install makes a wish come true as one order, and begins anew where another
+// apply came first.
+func (a *API) install(ctx context.Context, w wish) (*ordered[client.Applied], error) {
+	expect, err := revisionOf(w.match)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, orderTime)
 	defer cancel()
 	for try := 1; ; try++ {
-		out, err := a.applyOnce(ctx, set, in, expect)
+		out, err := a.installOnce(ctx, w, expect)
 		if weir.CodeOf(err) == weir.Invalid {
 			a.refuseApply(ctx, err)
 		}
@@ -189,22 +248,17 @@ func (in *applyInput) roots() ([]pack.Root, error) {
 	return roots, nil
 }
 
-// applyOnce validates against what is in force now and gives the order.
-func (a *API) applyOnce(ctx context.Context, set *project.Set, in *applyInput, expect string) (*ordered[client.Applied], error) {
+// installOnce validates against what is in force now and gives the order.
+func (a *API) installOnce(ctx context.Context, w wish, expect string) (*ordered[client.Applied], error) {
 	c := callerOf(ctx)
 	inForce, revision, err := a.State.Definitions(ctx, c.project)
 	if err != nil {
 		return nil, err
 	}
-	if now := strconv.FormatUint(revision, 10); expect != "" && expect != now {
-		return nil, weir.E("", weir.Conflict, "the project stands at revision %s, not %s", now, expect).WithField("If-Match")
+	if err := w.stands(expect, inForce, revision); err != nil {
+		return nil, err
 	}
-	missing := project.Keep
-	if in.Prune {
-		missing = project.Prune
-	}
-	diff := set.Diff(inForce, missing)
-	warnings, err := set.Validate(diff)
+	diff, warnings, err := w.difference(inForce)
 	if err != nil {
 		return nil, allProblems(err)
 	}
@@ -213,7 +267,7 @@ func (a *API) applyOnce(ctx context.Context, set *project.Set, in *applyInput, e
 		return nil, err
 	}
 	out.Body.Revision = revision
-	if in.DryRun || len(diff.Changes) == 0 {
+	if w.dryRun || len(diff.Changes) == 0 {
 		return out, nil
 	}
 	out.Body.Revision++
@@ -225,6 +279,36 @@ func (a *API) applyOnce(ctx context.Context, set *project.Set, in *applyInput, e
 		return nil, err
 	}
 	return out, nil
+}
+
+// stands checks the revision that is expected, "" for any.
+func (w *wish) stands(expect string, inForce []weir.Definition, revision uint64) error {
+	what := "the project"
+	if w.of != nil {
+		what, revision = w.of.Name, 0
+		if d := named(inForce, w.of.Kind, w.of.Name); d != nil {
+			revision = d.Revision
+		}
+	}
+	if now := strconv.FormatUint(revision, 10); expect != "" && expect != now {
+		return weir.E("", weir.Conflict, "%s stands at revision %s, not %s", what, now, expect).WithField("If-Match")
+	}
+	return nil
+}
+
+func (w *wish) difference(inForce []weir.Definition) (*project.Difference, project.Problems, error) {
+	set, diff := w.set, (*project.Difference)(nil)
+	if w.remove {
+		gone, err := project.Remove(inForce, w.of.Kind, w.of.Name)
+		if err != nil {
+			return nil, nil, err
+		}
+		set, diff = &project.Set{}, gone
+	} else {
+		diff = set.Diff(inForce, w.missing)
+	}
+	warnings, err := set.Validate(diff)
+	return diff, warnings, err
 }
 
 // applied tells what an apply changes.
@@ -267,6 +351,9 @@ func allProblems(err error) error {
 	}
 	return weir.E("", weir.Invalid, "%s", ps.Error()).WithField(ps[0].Field)
 }
+
+// tag writes a revision as an ETag.
+func tag(revision uint64) string { return strconv.Quote(strconv.FormatUint(revision, 10)) }
 
 // revisionOf reads If-Match: a revision in quotes, or nothing.
 func revisionOf(match string) (string, error) {

@@ -75,8 +75,7 @@ func (s *Set) Diff(inForce []weir.Definition, missing Missing) *Difference {
 		switch here := f.From != "" && s.froms[f.From]; {
 		case wanted[nameOf(f)]:
 		case inline && wanted[name{weir.KindTrigger, trigger}], here && missing == Prune:
-			gone := weir.Definition{Kind: f.Kind, Name: f.Name}
-			d.Changes = append(d.Changes, Change{Definition: gone, Before: &f, Shape: f.Kind == weir.KindTrigger})
+			d.Changes = append(d.Changes, removal(f))
 		default:
 			d.rest = append(d.rest, f)
 			if here && !inline {
@@ -86,6 +85,34 @@ func (s *Set) Diff(inForce []weir.Definition, missing Missing) *Difference {
 	}
 	slices.SortFunc(d.Changes, func(a, b Change) int { return compare(a.Definition, b.Definition) })
 	return d
+}
+
+// Remove says what changes where one definition goes, with the steps that stand
+// in it. Validate it with an empty Set. NotFound: it is not in force. Invalid: it
+// stands in another, and goes with that.
+func Remove(inForce []weir.Definition, kind weir.DefinitionKind, called string) (*Difference, error) {
+	d := &Difference{}
+	for _, f := range inForce {
+		trigger, _, inline := strings.Cut(f.Name, ".")
+		inline = inline && f.Kind == weir.KindPipeline
+		here := f.Kind == kind && f.Name == called
+		switch {
+		case here && inline:
+			return nil, weir.E("", weir.Invalid, "the steps of %s stand in the trigger %q: change that", called, trigger)
+		case here, inline && kind == weir.KindTrigger && trigger == called:
+			d.Changes = append(d.Changes, removal(f))
+		default:
+			d.rest = append(d.rest, f)
+		}
+	}
+	if len(d.Changes) == 0 {
+		return nil, weir.E("", weir.NotFound, "there is no %s %q", kind, called)
+	}
+	return d, nil
+}
+
+func removal(f weir.Definition) Change {
+	return Change{Definition: weir.Definition{Kind: f.Kind, Name: f.Name}, Before: &f, Shape: f.Kind == weir.KindTrigger}
 }
 
 // Order returns what an apply order puts and deletes.

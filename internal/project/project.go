@@ -115,31 +115,52 @@ func Parse(files ...File) (*Set, error) {
 	return s, s.problems.Sorted().Err()
 }
 
+// ParseOne reads the text of one definition: what a project file has below its
+// name.
+func ParseOne(kind weir.DefinitionKind, called string, text []byte) *Set {
+	s := &Set{places: map[name]place{}}
+	r := &reader{Reader: &yaml.Reader{Name: called, Text: string(text)}, set: s}
+	root := r.root()
+	if root == nil && len(r.Problems) == 0 {
+		r.Report(yaml.Problem{File: called, Message: "there is nothing"})
+	}
+	if root != nil {
+		r.define(kind, &yaml.Node{Kind: yaml.Scalar, Text: called, Quoted: true, Path: "name", Line: 1, Column: 1}, root)
+	}
+	s.problems, s.warnings = r.Problems, r.Warnings
+	return s
+}
+
 // file reads the reader's file.
 func (r *reader) file() {
+	root := r.root()
+	if root == nil || root.IsNull() {
+		return
+	}
+	for key, value := range r.Entries(root, projectKeys) {
+		if key.Text == Strict {
+			r.define(weir.KindSetting, key, value)
+		} else {
+			r.section(value)
+		}
+	}
+}
+
+// root reads the text into nodes, nil where there is none or it cannot be read.
+func (r *reader) root() *yaml.Node {
 	r.Text = strings.TrimPrefix(r.Text, "\ufeff")
 	if len(r.Text) > MaxFileSize {
 		r.Report(yaml.Problem{File: r.Name, Message: fmt.Sprintf("%d bytes, and %d are the most of a file", len(r.Text), MaxFileSize)})
-		return
+		return nil
 	}
 	if i := invalidUTF8(r.Text); i >= 0 {
 		before := r.Text[:i]
 		line := strings.LastIndexByte(before, '\n') + 1
 		at := &yaml.Node{Line: strings.Count(before, "\n") + 1, Column: utf8.RuneCountInString(before[line:]) + 1}
 		r.Fail(at, "", "not UTF-8: byte %#x", r.Text[i])
-		return
+		return nil
 	}
-	root := r.Tree()
-	if root == nil || root.IsNull() {
-		return
-	}
-	for key, value := range r.Entries(root, projectKeys) {
-		if key.Text == Strict {
-			r.strict(key, value)
-		} else {
-			r.section(value)
-		}
-	}
+	return r.Tree()
 }
 
 func invalidUTF8(s string) int {
@@ -165,23 +186,30 @@ func (r *reader) section(n *yaml.Node) {
 		return
 	}
 	for _, f := range n.Fields {
-		text := r.defined(kind, f.Key)
-		if text == "" {
-			continue
-		}
-		switch kind {
-		case weir.KindSource:
-			r.source(text, f.Value)
-		case weir.KindTrigger:
-			r.trigger(text, f.Value)
-		case weir.KindPipeline:
-			r.pipeline(text, f.Value)
-		case weir.KindDestination:
-			r.destination(text, f.Value)
-		case weir.KindEventType:
-			r.declared(text, f.Value)
-		case weir.KindSetting: // no section
-		}
+		r.define(kind, f.Key, f.Value)
+	}
+}
+
+// define reads one definition.
+func (r *reader) define(kind weir.DefinitionKind, key, n *yaml.Node) {
+	text := r.defined(kind, key)
+	if text == "" {
+		return
+	}
+	switch kind {
+	case weir.KindSource:
+		r.source(text, n)
+	case weir.KindTrigger:
+		r.trigger(text, n)
+	case weir.KindPipeline:
+		r.pipeline(text, n)
+	case weir.KindDestination:
+		r.destination(text, n)
+	case weir.KindEventType:
+		r.declared(text, n)
+	case weir.KindSetting:
+		on := r.Flag(n)
+		r.set.Strict = &on
 	}
 }
 
@@ -216,22 +244,18 @@ func (r *reader) named(kind weir.DefinitionKind, key *yaml.Node) string {
 		}
 		r.eventType(key, key.Text)
 		return key.Text
-	case weir.KindTrigger, weir.KindPipeline, weir.KindSource, weir.KindSetting:
+	case weir.KindSetting:
+		if key.Text != Strict {
+			r.Fail(key, "", "there is no setting %q: there is strict", yaml.Clip(key.Text))
+			return ""
+		}
+	case weir.KindTrigger, weir.KindPipeline, weir.KindSource:
 	}
 	if !validName(key.Text) {
 		r.Fail(key, "use a-z, 0-9, _ and -, beginning with a letter, 63 at most", "%q is no name for a %s", yaml.Clip(key.Text), kind)
 		return ""
 	}
 	return key.Text
-}
-
-// strict reads whether events of types that are not declared are refused.
-func (r *reader) strict(key, n *yaml.Node) {
-	if r.defined(weir.KindSetting, key) == "" {
-		return
-	}
-	on := r.Flag(n)
-	r.set.Strict = &on
 }
 
 // validName reports whether s is [a-z][a-z0-9_-]{0,62}.

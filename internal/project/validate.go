@@ -86,8 +86,8 @@ func (d *Difference) orphans(stay *Parts, pipelines map[string]*weir.Pipeline) P
 	var out Problems
 	need := func(kind weir.DefinitionKind, of, pipeline string) {
 		if goes[pipeline] {
-			text := fmt.Sprintf("the pipeline %q would go, and the %s %q, which stays, runs it", pipeline, kind, of)
-			out = append(out, yaml.Problem{File: "--prune", Message: text})
+			text := fmt.Sprintf("it would go, and the %s %q, which stays, runs it", kind, of)
+			out = append(out, yaml.Problem{File: "pipeline " + pipeline, Message: text})
 		}
 	}
 	for _, t := range stay.Triggers {

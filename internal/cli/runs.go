@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"weir"
 	"weir/client"
 	"weir/internal/cli/show"
 )
@@ -141,7 +142,9 @@ func (c *cli) followRun(ctx context.Context, cl *client.Client, run client.Run) 
 		if err != nil {
 			return err
 		}
-		gap(c.printer(), item.Gap)
+		if item.Gap != nil { // what it tried may be in it, and its end
+			return weir.E("", weir.Unavailable, "a part of what happened is not kept any more: weir runs show %s tells what is", run.ID)
+		}
 		if item.Run == nil || item.Run.N <= last || item.Run.Attempt == nil {
 			continue
 		}

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -130,7 +130,7 @@ func cutting(t *testing.T, to string, after ...int64) string {
 	}
 	var n atomic.Int64
 	proxy := httputil.NewSingleHostReverseProxy(target)
-	proxy.FlushInterval, proxy.ErrorLog = -1, log.New(io.Discard, "", 0)
+	proxy.FlushInterval, proxy.ErrorLog = -1, slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	proxy.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
 	proxy.ModifyResponse = func(r *http.Response) error {
 		i := n.Add(1) - 1

@@ -83,10 +83,10 @@ func printPage[T any](p *Printer, l List[T], page client.Page[T], goesOn bool) e
 
 // Item prints an item of a list alone, on one line: as it happens.
 func Item[T any](p *Printer, l List[T], v T) error {
-	switch p.Form {
-	case JSON:
+	if p.Form == JSON {
 		return p.Line(v)
-	case IDs:
+	}
+	if p.Form == IDs {
 		_, err := fmt.Fprintln(p.Out, Printable(l.ID(v)))
 		return err
 	}

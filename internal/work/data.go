@@ -18,27 +18,32 @@ type Blobs interface {
 }
 
 const (
-	maxBatch   = 64 << 20 // bytes of the data of a batch
-	loadAtOnce = 256      // records of a batch
+	maxBatch   = 64 << 20  // bytes of the data of a batch
+	maxBlobs   = 512 << 20 // bytes of blobs that all tries hold
+	loadAtOnce = 256       // records of a batch
 )
 
 // load gives the try its batch, with all data that expressions see: what came
 // with the lease or is in the journal, and what stands in blobs.
-func (l *Loop) load(ctx context.Context, t *try) error {
+func (l *Loop) load(ctx context.Context, t *try) (err error) {
 	batch := t.lease.Events
 	if batch == nil {
-		var err error
 		if batch, err = l.records(ctx, t.lease.Run.Firing.Members); err != nil {
 			return err
 		}
 	}
-	if err := fits(batch); err != nil {
+	inBlobs, err := fits(batch)
+	if err != nil {
 		return err
 	}
 	t.events = batch
-	if l.Blobs == nil || !slices.ContainsFunc(batch, lacksData) {
+	if l.Blobs == nil || inBlobs == 0 {
 		return nil
 	}
+	if err := l.room.take(ctx, inBlobs); err != nil {
+		return err
+	}
+	t.room = inBlobs
 	t.events = slices.Clone(batch)
 	for i, rec := range batch {
 		if !lacksData(rec) {
@@ -46,13 +51,18 @@ func (l *Loop) load(ctx context.Context, t *try) error {
 		}
 		whole, event := *rec, *rec.Event
 		whole.Event = &event
-		var err error
 		if event.Data, err = l.Blobs.Read(ctx, *event.Blob); err != nil {
 			return lost(&event, err)
 		}
 		t.events[i] = &whole
 	}
 	return nil
+}
+
+// unload forgets the batch, which nobody needs after the steps.
+func (l *Loop) unload(t *try) {
+	l.room.give(t.room)
+	t.events, t.room = nil, 0
 }
 
 // records reads the events of a batch from the journal, in order. Those that are
@@ -74,7 +84,7 @@ func (l *Loop) records(ctx context.Context, members []weir.Member) ([]*weir.Reco
 				batch = append(batch, rec)
 			}
 		}
-		if err := fits(batch); err != nil {
+		if _, err := fits(batch); err != nil {
 			return nil, err
 		}
 	}
@@ -83,20 +93,21 @@ func (l *Loop) records(ctx context.Context, members []weir.Member) ([]*weir.Reco
 
 func lacksData(rec *weir.Record) bool { return rec.Event.LacksData() }
 
-// fits bounds what a batch takes in memory, with the blobs that are to be read.
-func fits(batch []*weir.Record) error {
+// fits bounds what a batch takes in memory, with the blobs that are to be read,
+// whose size it returns.
+func fits(batch []*weir.Record) (inBlobs int64, err error) {
 	size := int64(0)
 	for _, rec := range batch {
 		size += int64(len(rec.Event.Data))
 		if lacksData(rec) {
-			size += rec.Event.Blob.Size
+			inBlobs += rec.Event.Blob.Size
 		}
 	}
-	if size > maxBatch {
-		return &unusable{weir.E("", weir.TooLarge, "the data of the batch is %d bytes long or more, and %d are the most: use a smaller count or max_events",
+	if size += inBlobs; size > maxBatch {
+		return 0, &unusable{weir.E("", weir.TooLarge, "the data of the batch is %d bytes long or more, and %d are the most: use a smaller count or max_events",
 			size, maxBatch)}
 	}
-	return nil
+	return inBlobs, nil
 }
 
 // lost says of which event the data cannot be read, and whether it ever will.

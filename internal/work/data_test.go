@@ -65,6 +65,9 @@ func TestStepsSeeTheDataOfBlobs(t *testing.T) {
 		if e := b.journal.records[run.Firing.Members[0].Seq-1].Event; e.Data != nil {
 			t.Errorf("%s: the journal's record was given data", name)
 		}
+		if b.room.left != maxBlobs {
+			t.Errorf("%s: room for %d bytes is left", name, b.room.left)
+		}
 	}
 }
 

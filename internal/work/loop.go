@@ -73,6 +73,7 @@ type Loop struct {
 	Options
 	caller    *httpcall.Caller
 	programs  *programs
+	room      *room
 	wakeSlow  chan struct{} // hint that slow is not empty, likewise wakeQuick
 	wakeQuick chan struct{}
 
@@ -106,6 +107,7 @@ func New(o Options) *Loop {
 	return &Loop{
 		Options:   o,
 		caller:    caller,
+		room:      newRoom(maxBlobs),
 		programs:  newPrograms(caller),
 		wakeSlow:  make(chan struct{}, 1),
 		wakeQuick: make(chan struct{}, 1),

@@ -20,6 +20,7 @@ type try struct {
 	lease   *weir.Lease
 	began   time.Time
 	events  []*weir.Record     // the batch, as the transform steps have made it
+	room    int64              // bytes of blobs in it, to be given back
 	steps   []weir.StepOutcome // of this try
 	result  []byte             // newest output of a step, of earlier tries too
 	emitted []*weir.Event
@@ -46,6 +47,7 @@ type ending struct {
 // attempt does the steps that are not done yet. It does not fail: what goes
 // wrong is how the try ends.
 func (l *Loop) attempt(ctx context.Context, t *try) (end ending) {
+	defer l.unload(t)
 	defer func() {
 		if t.reached && end.verdict == weir.Unasked {
 			end.verdict = weir.Reached

@@ -25,7 +25,7 @@ type TailOptions struct {
 	Journal End
 	Reader  *Reader
 	Most    int      // followers at once; 0: 1,000
-	Behind  weir.Seq // records that a follower which had caught up may fall behind; 0: 100,000
+	Behind  weir.Seq // records that a follower which had caught up may fall behind; 0: 50,000
 	Log     *slog.Logger
 }
 
@@ -64,7 +64,7 @@ const (
 	tailGap     = 10 * time.Millisecond // between two times that followers are woken
 	tailPause   = time.Second           // after a failed read
 	defaultMost = 1000
-	maxBehind   = 100_000
+	maxBehind   = 50_000
 )
 
 // NewTail returns a tail, whose Run must run.

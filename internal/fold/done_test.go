@@ -20,7 +20,9 @@ func TestWhatAStepHasDoneInPartHoldsUntilItHasDoneMore(t *testing.T) {
 		}})
 	}
 	done := weir.StepOutcome{Index: 0, Finished: true}
-	part := func(acted int) weir.StepOutcome { return weir.StepOutcome{Index: 1, Acted: acted, Output: []byte(`[]`)} }
+	part := func(acted int) weir.StepOutcome {
+		return weir.StepOutcome{Index: 1, Acted: acted, Output: []byte(`[]`)}
+	}
 
 	for n, c := range []struct {
 		kind  weir.ChangeKind

@@ -134,7 +134,7 @@ func (c *cli) orderMany(ctx context.Context, cl *client.Client, filter client.Ru
 	})
 	told.End(standing(), time.Now())
 	if ctx.Err() != nil {
-		return fmt.Errorf("interrupted: %w", ctx.Err())
+		return show.Interrupted(ctx.Err())
 	}
 	if err != nil {
 		return err

@@ -215,7 +215,7 @@ func await(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
 	case <-done:
 		return got, failed
 	case <-ctx.Done():
-		return nil, fmt.Errorf("interrupted: %w", ctx.Err())
+		return nil, show.Interrupted(ctx.Err())
 	}
 }
 

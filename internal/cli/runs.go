@@ -155,7 +155,7 @@ func (c *cli) followRun(ctx context.Context, cl *client.Client, run client.Run) 
 			return show.RunEnded(run.ID, item.Run.State, item.Run.Error)
 		}
 	}
-	return fmt.Errorf("interrupted: %w", ctx.Err())
+	return show.Interrupted(ctx.Err())
 }
 
 func hasEnded(state string) bool {

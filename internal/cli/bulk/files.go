@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"fmt"
 	"io"
 	"mime"
 	"os"
@@ -46,7 +45,7 @@ func (p *Publisher) Files(ctx context.Context, names []string) ([]client.Receipt
 	}
 	receipts, err := p.Client.PublishFiles(ctx, u)
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("interrupted: %w", ctx.Err())
+		return nil, show.Interrupted(ctx.Err())
 	}
 	if err != nil {
 		return nil, err

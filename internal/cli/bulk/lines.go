@@ -111,7 +111,7 @@ func (p *Publisher) file(ctx context.Context, name string) (linesTotal, error) {
 		p.howToGoOn(name, t.Key, next)
 	}
 	if ctx.Err() != nil {
-		err = fmt.Errorf("interrupted: %w", ctx.Err())
+		err = show.Interrupted(ctx.Err())
 	}
 	return t, err
 }
@@ -206,7 +206,7 @@ type interruptible struct {
 
 func (r interruptible) Read(b []byte) (int, error) {
 	if err := r.ctx.Err(); err != nil {
-		return 0, fmt.Errorf("interrupted: %w", err)
+		return 0, show.Interrupted(err)
 	}
 	return r.Reader.Read(b)
 }

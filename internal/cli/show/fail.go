@@ -31,6 +31,16 @@ func Words(err error) string {
 	return shown.Error()
 }
 
+// interrupted says that somebody interrupted the command.
+type interrupted struct{ error }
+
+func (interrupted) Error() string { return "interrupted" }
+
+func (i interrupted) Unwrap() error { return i.error }
+
+// Interrupted returns the error of a command whose context ended with err.
+func Interrupted(err error) error { return interrupted{err} }
+
 // runEnded says that a run ended otherwise than well.
 type runEnded struct {
 	text   string

@@ -117,6 +117,7 @@ func (a *App) wire(ctx context.Context) error {
 		Refuse: func(project weir.ProjectID, e *weir.Event, why error) {
 			a.door.Refuse(ingest.Entry{Project: project, Door: ingest.FoldDoor}, e, why)
 		},
+		Inline: int(limits.InlineData),
 		Slots:  limits.WorkerSlots,
 		Limits: stepLimits(limits),
 		HTTP:   httpcall.Options{Allow: a.config.AllowDestinations, Timeout: limits.StepTimeout.Std()},

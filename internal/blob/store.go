@@ -79,6 +79,19 @@ func (s *Store) Create(ctx context.Context) (*Writer, error) {
 	return &Writer{store: s, file: f, id: id, sum: sha256.New()}, nil
 }
 
+// Keep makes a blob of data.
+func (s *Store) Keep(ctx context.Context, data []byte) (weir.Blob, error) {
+	w, err := s.Create(ctx)
+	if err != nil {
+		return weir.Blob{}, err
+	}
+	if _, err := w.Write(data); err != nil {
+		w.Discard()
+		return weir.Blob{}, err
+	}
+	return w.Commit()
+}
+
 // Open opens a blob for reading, without verifying it, and returns its size.
 // One that is not there is a NotFound error.
 func (s *Store) Open(_ context.Context, id string) (io.ReadSeekCloser, int64, error) {

@@ -33,14 +33,7 @@ func open(t testing.TB, dir string) *Store {
 
 func put(t testing.TB, s *Store, data string) weir.Blob {
 	t.Helper()
-	w, err := s.Create(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(w, data); err != nil {
-		t.Fatal(err)
-	}
-	b, err := w.Commit()
+	b, err := s.Keep(t.Context(), []byte(data))
 	if err != nil {
 		t.Fatal(err)
 	}

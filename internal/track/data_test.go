@@ -14,14 +14,7 @@ import (
 // blobbed appends an event whose data is a blob, and returns where it stands.
 func (r *rig) blobbed(s *blob.Store, e weir.Event, data string) (weir.EventUID, weir.Blob) {
 	r.t.Helper()
-	w, err := s.Create(r.t.Context())
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	if _, err := io.WriteString(w, data); err != nil {
-		r.t.Fatal(err)
-	}
-	b, err := w.Commit()
+	b, err := s.Keep(r.t.Context(), []byte(data))
 	if err != nil {
 		r.t.Fatal(err)
 	}

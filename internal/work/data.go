@@ -15,6 +15,7 @@ import (
 type Blobs interface {
 	Read(ctx context.Context, b weir.Blob) ([]byte, error) // verified
 	Open(ctx context.Context, id string) (io.ReadSeekCloser, int64, error)
+	Keep(ctx context.Context, data []byte) (weir.Blob, error)
 }
 
 const (
@@ -59,10 +60,24 @@ func (l *Loop) load(ctx context.Context, t *try) (err error) {
 	return nil
 }
 
-// unload forgets the batch, which nobody needs after the steps.
-func (l *Loop) unload(t *try) {
+// unload forgets the batch, which nobody needs after the steps, and makes blobs
+// of what was emitted and is too long for the journal. Where a blob cannot be
+// kept the data stays: the journal takes it, or says why not. Of a batch that the
+// journal refuses the blobs are orphans, and swept.
+func (l *Loop) unload(ctx context.Context, t *try) {
 	l.room.give(t.room)
 	t.events, t.room = nil, 0
+	for _, e := range t.emitted {
+		if l.Blobs == nil || len(e.Data) <= l.Inline {
+			continue
+		}
+		kept, err := l.Blobs.Keep(context.WithoutCancel(ctx), e.Data)
+		if err != nil {
+			l.Logger.Warn("the data of an emitted event stays in the journal", "run", t.lease.Run.ID.String(), "err", err)
+			continue
+		}
+		e.Blob, e.Data = &kept, nil
+	}
 }
 
 // records reads the events of a batch from the journal, in order. Those that are

@@ -23,6 +23,14 @@ func (f files) Read(_ context.Context, b weir.Blob) ([]byte, error) {
 	}
 }
 
+func (f files) Keep(_ context.Context, data []byte) (weir.Blob, error) {
+	if string(data) == `"full"` {
+		return weir.Blob{}, weir.E("commit blob", weir.DiskFull, "no room")
+	}
+	f["kept"] = string(data)
+	return weir.Blob{ID: "kept", Size: int64(len(data))}, nil
+}
+
 type file struct{ *strings.Reader }
 
 func (file) Close() error { return nil }
@@ -116,5 +124,28 @@ func TestAFileIsNotReadButMayBeOpened(t *testing.T) {
 	}
 	if _, err := b.open(t.Context(), &weir.Blob{ID: "f1", Size: 6}); weir.CodeOf(err) != weir.Internal {
 		t.Error(err)
+	}
+}
+
+func TestEmittedDataThatIsTooLongForTheJournalIsABlob(t *testing.T) {
+	t.Parallel()
+	kept := files{}
+	b := newBench(t, Options{Blobs: kept, Inline: 5})
+	p := steps(weir.Step{Emit: &weir.EmitStep{Type: "out", Each: true, Data: []byte(`"${data}"`)}})
+	run := b.run(`"long"`, `"in"`, `"full"`)
+	n := len(b.journal.records)
+
+	if _, changes := b.try(run, p); changes[0].Kind != weir.Succeeded {
+		t.Fatal(changes[0].Error)
+	}
+
+	out := b.journal.emitted(n)
+	if len(out) != 3 || out[0].Data != nil || out[0].Blob == nil || kept[out[0].Blob.ID] != `"long"` {
+		t.Errorf("the first: %+v, kept %v", out[0], kept)
+	}
+	for i, want := range map[int]string{1: `"in"`, 2: `"full"`} {
+		if got := out[i]; string(got.Data) != want || got.Blob != nil {
+			t.Errorf("event %d: %+v", i, got)
+		}
 	}
 }

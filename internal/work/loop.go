@@ -45,6 +45,7 @@ type Options struct {
 	// Refuse lists an event that was emitted and may not act; nil lists none.
 	Refuse func(project weir.ProjectID, e *weir.Event, why error)
 
+	Inline int           // bytes of an emitted event's data that stand in the journal; 0: 256 KiB
 	Slots  int           // runs with steps that wait for the outside, at once; 0: 256
 	Grace  time.Duration // for tries under way when the loop stops; 0: 10 s
 	Limits step.Limits   // zero: step.DefaultLimits
@@ -52,13 +53,14 @@ type Options struct {
 }
 
 const (
-	defaultSlots = 256
-	defaultGrace = 10 * time.Second
-	writeGrace   = 5 * time.Second // for the last appends, after Grace
-	quickLoops   = 8
-	quickPerSlot = 16      // quick runs that may be under way for each slot
-	quickSlice   = 512     // quick runs whose changes are appended together
-	quickBytes   = 4 << 20 // of what they leave, from which on an append is not delayed
+	defaultInline = 256 << 10
+	defaultSlots  = 256
+	defaultGrace  = 10 * time.Second
+	writeGrace    = 5 * time.Second // for the last appends, after Grace
+	quickLoops    = 8
+	quickPerSlot  = 16      // quick runs that may be under way for each slot
+	quickSlice    = 512     // quick runs whose changes are appended together
+	quickBytes    = 4 << 20 // of what they leave, from which on an append is not delayed
 )
 
 // Why the context of a try ended.
@@ -94,6 +96,9 @@ type handle struct {
 
 // New makes a loop; Run starts it.
 func New(o Options) *Loop {
+	if o.Inline == 0 {
+		o.Inline = defaultInline
+	}
 	if o.Slots == 0 {
 		o.Slots = defaultSlots
 	}

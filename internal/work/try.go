@@ -47,7 +47,7 @@ type ending struct {
 // attempt does the steps that are not done yet. It does not fail: what goes
 // wrong is how the try ends.
 func (l *Loop) attempt(ctx context.Context, t *try) (end ending) {
-	defer l.unload(t)
+	defer l.unload(ctx, t)
 	defer func() {
 		if t.reached && end.verdict == weir.Unasked {
 			end.verdict = weir.Reached

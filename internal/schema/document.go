@@ -107,8 +107,11 @@ func checkReferences(path string, v any, left *int) error {
 	case map[string]any:
 		*left--
 		for name, child := range v {
-			if text, ok := child.(string); ok && isReference(name) && !strings.HasPrefix(text, "#") {
+			switch text, isText := child.(string); {
+			case isText && isReference(name) && !strings.HasPrefix(text, "#"):
 				return invalid(join(path, name), "%q is not in this document: a reference begins with #, and nothing is loaded", clip(text))
+			case isText && name == "$schema" && path != "schema":
+				return invalid(join(path, name), "may stand only at the top: the document is of one draft")
 			}
 			if name == "const" || name == "enum" || name == "default" || name == "examples" {
 				continue // values, where they are keywords; else compiling finds what is wrong

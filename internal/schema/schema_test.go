@@ -109,6 +109,7 @@ func TestABadSchemaIsRefusedWithItsPlace(t *testing.T) {
 		{`{"$schema":"https://example.com/mine"}`, "schema/$schema: "},
 		{`{"$schema":"https://json-schema.org/draft/2019-09/schema"}`, "schema/$schema: "},
 		{`{"properties":{"default":{"$ref":"x.json"}}}`, "schema: "},
+		{`{"$defs":{"a":{"$id":"x","$schema":"https://json-schema.org/draft/2019-09/schema"}}}`, "schema/$defs/a/$schema: may stand only at the top"},
 		{`{"minimum":1e999999999}`, "schema/minimum: is a number of more than 100 digits"},
 		{`{"allOf":[` + strings.Repeat(`true,`, 5000) + `true]}`, "schema: has more than 5000 parts"},
 		{`"` + strings.Repeat("a", MaxSize) + `"`, "schema: 262146 bytes long, and 262144 are the most"},

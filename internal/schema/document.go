@@ -144,6 +144,9 @@ func compileError(err error) error {
 			return faultOf(failed, "schema")
 		}
 	}
+	if bad, ok := errors.AsType[*jsonschema.LoadURLError](err); ok {
+		return invalid("schema", "%q is not in this document, and nothing is loaded", strings.TrimPrefix(bad.URL, "weir:///"))
+	}
 	if bad, ok := errors.AsType[*jsonschema.JSONPointerNotFoundError](err); ok {
 		return invalid("schema", "refers to %s, which is not there", strings.TrimPrefix(bad.URL, location))
 	}

@@ -108,7 +108,7 @@ func TestABadSchemaIsRefusedWithItsPlace(t *testing.T) {
 		{`{"$dynamicRef":"x#y"}`, "schema/$dynamicRef: "},
 		{`{"$schema":"https://example.com/mine"}`, "schema/$schema: "},
 		{`{"$schema":"https://json-schema.org/draft/2019-09/schema"}`, "schema/$schema: "},
-		{`{"properties":{"default":{"$ref":"x.json"}}}`, "schema: "},
+		{`{"properties":{"default":{"$ref":"x.json"}}}`, `schema: "x.json" is not in this document, and nothing is loaded`},
 		{`{"$defs":{"a":{"$id":"x","$schema":"https://json-schema.org/draft/2019-09/schema"}}}`, "schema/$defs/a/$schema: may stand only at the top"},
 		{`{"minimum":1e999999999}`, "schema/minimum: is a number of more than 100 digits"},
 		{`{"allOf":[` + strings.Repeat(`true,`, 5000) + `true]}`, "schema: has more than 5000 parts"},

@@ -26,7 +26,7 @@ type BlobWriter interface {
 // which are durable before their records. Where it fails it leaves none.
 func (d *Door) spill(ctx context.Context, events []*weir.Event) error {
 	for _, e := range events {
-		if len(e.Data) <= d.limits.Inline || d.blobs == nil {
+		if len(e.Data) <= d.limits.Inline {
 			continue
 		}
 		blob, err := d.keep(ctx, e.Data)

@@ -28,7 +28,7 @@ type Types interface {
 // Options are what a Door is made of.
 type Options struct {
 	Journal    Journal
-	Blobs      Blobs
+	Blobs      Blobs // needed where data is long, or files come
 	Types      Types // nil: there are none
 	Refusals   RefusalStore
 	Shard      weir.Shard // of which Journal is the journal

@@ -23,9 +23,12 @@ type shelf struct {
 	err     error
 }
 
-func (s *shelf) Append(_ context.Context, batches ...weir.Batch) ([]weir.Receipt, error) {
+func (s *shelf) Append(ctx context.Context, batches ...weir.Batch) ([]weir.Receipt, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if s.err != nil {
 		return nil, s.err
 	}

@@ -71,12 +71,15 @@ func (d *Door) TakeLines(ctx context.Context, entry Entry, in Lines, answer func
 	}
 }
 
-// begin appends a chunk and answers it, and returns what waits for that.
+// begin appends a chunk and answers it, and returns what waits for that. A chunk
+// that came whole is kept though its sender be gone.
 func (l *lines) begin(ctx context.Context, entry Entry, c *chunk, answer func(Chunk) error) func() error {
 	var err error
 	done := make(chan struct{})
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	go func() {
 		defer close(done)
+		defer cancel()
 		defer func() {
 			if v := recover(); v != nil {
 				err = weir.E("", weir.Internal, "panic: %v\n%s", v, debug.Stack())

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -227,6 +228,19 @@ func TestWholeChunksBeforeACutStandAndTheHalfOneLeavesNothing(t *testing.T) {
 	all := refusalsOf(t, door, refusals)
 	if len(journal.records) != 2 || len(all) != 1 || !strings.HasPrefix(all[0].Reason, "line 3: the body ends before its end") {
 		t.Errorf("%d records, refusals %+v", len(journal.records), all)
+	}
+}
+
+func TestAWholeChunkIsKeptThoughItsSenderIsGone(t *testing.T) {
+	t.Parallel()
+	door, journal, _, _ := stocked(t, Limits{Lines: 1})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+
+	err := door.TakeLines(ctx, entry, Lines{In: strings.NewReader(line(1)), Stop: func() {}}, func(Chunk) error { return nil })
+
+	if err != nil || len(journal.records) != 1 {
+		t.Errorf("%v, %d records", err, len(journal.records))
 	}
 }
 

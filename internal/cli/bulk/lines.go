@@ -107,7 +107,7 @@ func (p *Publisher) file(ctx context.Context, name string) (linesTotal, error) {
 	})
 	s.Units, s.Counts = t.Lines, t.counts()
 	told.End(s, time.Now())
-	if err != nil {
+	if next > p.From && err != nil || ctx.Err() != nil || weir.CodeOf(err) == weir.Unavailable {
 		p.howToGoOn(name, t.Key, next)
 	}
 	if ctx.Err() != nil {
@@ -142,7 +142,7 @@ func refusal(file string, a client.Sent) string {
 // howToGoOn says how an upload that ended early goes on.
 func (p *Publisher) howToGoOn(name, key string, next int) {
 	again := "the same command goes on, and doubles nothing"
-	if name == "-" {
+	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() { // its key is that of no content
 		again = "the same input with --key " + key + " goes on, and doubles nothing"
 	}
 	fmt.Fprintf(p.Printer.Notes, "weir: %s is answered up to line %d: %s (--from %d skips what was answered)\n", show.Printable(name), next-1, again, next)
@@ -169,6 +169,9 @@ func (p *Publisher) open(ctx context.Context, name string) (in io.ReadCloser, si
 	if err != nil || info.IsDir() {
 		return nil, 0, errors.Join(weir.E("", weir.Invalid, "%s is no file with lines", name), err, f.Close())
 	}
+	if !info.Mode().IsRegular() {
+		return newTap(ctx, f), 0, nil // a pipe, which may have nothing for a while
+	}
 	return f, info.Size(), nil
 }
 
@@ -179,9 +182,6 @@ func keyOf(ctx context.Context, in io.Reader, attributes url.Values) (string, er
 	f, ok := in.(*os.File)
 	if !ok {
 		return rand.Text(), nil
-	}
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return rand.Text(), err
 	}
 	h := sha256.New()
 	_, _ = io.WriteString(h, attributes.Encode()+"\n") // never fails

@@ -65,5 +65,5 @@ func (t *tap) Read(b []byte) (int, error) {
 	return n, t.rest.err
 }
 
-// Close does nothing: the input is not its own.
+// Close does nothing: a read of the input may be under way, and ends with the process.
 func (t *tap) Close() error { return nil }

@@ -178,6 +178,7 @@ func runsFiltered(t *testing.T, s suite) {
 		if n%7 == 0 {
 			r.Project, r.Lane.Project = other.ID, other.ID
 		}
+		r.Error = []string{"", "refused", "time-out"}[n%3]
 		r.Firing.Executions = []string{"all", []string{"x%", "x", "xx"}[n%3]}
 		l.Runs = append(l.Runs, r)
 	}
@@ -195,6 +196,8 @@ func runsFiltered(t *testing.T, s suite) {
 		{"pipeline", state.RunFilter{Project: 1, Pipeline: "bill"}, func(n int) bool { return mine(n) && n%3 == 0 }},
 		{"trigger", state.RunFilter{Project: 1, Trigger: "usage"}, func(n int) bool { return mine(n) && n%5 == 0 }},
 		{"execution", state.RunFilter{Project: 1, Execution: "x"}, func(n int) bool { return mine(n) && n%3 == 1 }},
+		{"having", state.RunFilter{Project: 1, Having: "time-o"}, func(n int) bool { return mine(n) && n%3 == 2 }},
+		{"having what none has", state.RunFilter{Project: 1, Having: "time-out!"}, func(int) bool { return false }},
 		{
 			"all of them",
 			state.RunFilter{Project: 1, State: weir.RunDead, Pipeline: "bill", Trigger: "usage", Execution: "x%"},

@@ -271,7 +271,7 @@ func old(t testing.TB, s *Store, age time.Duration) string {
 
 func TestASweepRemovesOldBlobsThatNoRecordNames(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "a [1] *") // is no pattern
 	s := open(t, dir)
 	named, orphan := old(t, s, 25*time.Hour), old(t, s, 26*time.Hour)
 	young, now := old(t, s, 23*time.Hour), put(t, s, "x").ID

@@ -60,7 +60,7 @@ func (s *Sweeper) Sweep(ctx context.Context) (removed int, err error) {
 		age = defaultAge
 	}
 	before := time.Now().Add(-age)
-	dirs, err := filepath.Glob(filepath.Join(s.Store.dir, "[0-9a-f]*", "[0-9a-f]*"))
+	dirs, err := fs.Glob(os.DirFS(s.Store.dir), "[0-9a-f]*/[0-9a-f]*")
 	if err != nil {
 		return 0, failure("sweep blobs", err)
 	}
@@ -69,7 +69,7 @@ func (s *Sweeper) Sweep(ctx context.Context) (removed int, err error) {
 		if dir <= s.settled {
 			continue
 		}
-		n, young, err := s.sweepDir(ctx, dir, before)
+		n, young, err := s.sweepDir(ctx, filepath.Join(s.Store.dir, dir), before)
 		removed += n
 		if err != nil {
 			return removed, err

@@ -52,7 +52,7 @@ func connect(t *testing.T) *exchange {
 	t.Cleanup(func() {
 		_ = here.Close()
 		_ = server.Close()
-		<-served
+		_ = <-served // that it was closed
 	})
 	return &exchange{Conn: here, t: t, world: w}
 }

@@ -186,6 +186,16 @@ func TestAStreamIsDecompressedAsItComes(t *testing.T) {
 	}
 }
 
+func TestAFormIsNotTakenCompressed(t *testing.T) {
+	t.Parallel()
+
+	_, err := FormOf(ce("Content-Type", formType, "Content-Encoding", "gzip"))
+
+	if e, ok := errors.AsType[*weir.Error](err); !ok || e.Field != "content-encoding" || !errors.Is(err, ErrContentType) {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestABodyThatCannotBeReadIsTheSendersFault(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

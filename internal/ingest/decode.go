@@ -68,6 +68,9 @@ func FormOf(h http.Header) (Form, error) {
 	case "application/x-ndjson", "application/ndjson", "application/jsonl":
 		return InLines, nil
 	case "multipart/form-data":
+		if compressed, err := isCompressed(h); err != nil || compressed {
+			return 0, withField(notTaken("a form is not taken with an encoding"), "content-encoding")
+		}
 		return InFiles, nil
 	}
 	return Whole, nil

@@ -181,13 +181,19 @@ func (l *lines) next(ctx context.Context, entry Entry) (*chunk, error) {
 		l.Refuse(entry, nil, atLine(c.Err, first))
 		return c, nil
 	}
-	l.decode(ctx, entry, c, body)
+	fault := l.decode(ctx, entry.Project, c, body)
+	if weir.CodeOf(c.Err) == weir.Internal {
+		return nil, c.Err // not the sender's fault
+	}
+	if c.Err != nil {
+		l.Refuse(entry, fault, atLine(c.Err, c.Line))
+	}
 	return c, nil
 }
 
-// decode makes a chunk's events, holds them to the rules, and lists the first
-// that is at fault.
-func (l *lines) decode(ctx context.Context, entry Entry, c *chunk, body []byte) {
+// decode makes a chunk's events and holds them to the rules. With an Err it
+// returns the event at fault, as far as it was read.
+func (l *lines) decode(ctx context.Context, project weir.ProjectID, c *chunk, body []byte) *weir.Event {
 	d := decoder{limits: l.limits}
 	at := make([]int, 0, c.Lines) // the lines of the events
 	now, n := time.Now(), l.line-c.Lines
@@ -207,16 +213,16 @@ func (l *lines) decode(ctx context.Context, entry Entry, c *chunk, body []byte) 
 	}
 	fault := len(d.events) - 1
 	if c.Err == nil {
-		fault, c.Err = l.checkAll(ctx, entry.Project, d.events)
+		fault, c.Err = l.checkAll(ctx, project, d.events)
 	}
 	if c.Err != nil {
 		c.Line = at[fault]
-		l.Refuse(entry, d.events[fault], atLine(c.Err, c.Line))
-		return
+		return d.events[fault]
 	}
 	in := Decoded{Events: d.events}
 	in.unpin(cap(body))
 	c.events = d.events
+	return nil
 }
 
 // event reads the event of a line.

@@ -257,6 +257,25 @@ func TestAJournalThatTakesNothingEndsTheUpload(t *testing.T) {
 	}
 }
 
+// broken fails to check.
+type broken struct{}
+
+func (broken) Check(context.Context, weir.ProjectID, *weir.Event) error {
+	return errors.New("the state is away")
+}
+
+func TestAChunkThatCouldNotBeCheckedEndsTheUpload(t *testing.T) {
+	t.Parallel()
+	door, _, _, _ := stocked(t, Limits{Lines: 1})
+	door.types = broken{}
+
+	got, err := take(t, door, Lines{In: strings.NewReader(line(1) + "\n" + line(2))})
+
+	if len(got) != 0 || weir.CodeOf(err) != weir.Internal {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func TestAnAnswerThatCannotBeGivenEndsTheUpload(t *testing.T) {
 	t.Parallel()
 	door, _, _, _ := stocked(t, Limits{Lines: 1})

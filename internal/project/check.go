@@ -29,7 +29,7 @@ func (r *reader) expression(n *yaml.Node, scope expr.Scope, example string) stri
 
 func (r *reader) compile(n *yaml.Node, example string, compile func(code string) error) string {
 	code := r.Code(n, example)
-	if code == "" {
+	if code == "" || r.spent(n) {
 		return ""
 	}
 	if err := compile(code); err != nil {
@@ -41,12 +41,25 @@ func (r *reader) compile(n *yaml.Node, example string, compile func(code string)
 // template compiles a text with ${…}. It returns nil where that is not
 // possible, which it has then reported.
 func (r *reader) template(n *yaml.Node, scope expr.Scope) *expr.Template {
+	if r.spent(n) {
+		return nil
+	}
 	t, err := expr.CompileTemplate(n.Text, scope)
 	if err != nil {
 		r.wrongCode(n, err)
 		return nil
 	}
 	return t
+}
+
+// spent counts an expression and reports whether there are too many: compiling
+// one costs about as much as reading a kilobyte.
+func (r *reader) spent(n *yaml.Node) bool {
+	r.set.expressions++
+	if r.set.expressions == maxExpressions+1 {
+		r.Fail(n, "", "more than %d expressions", maxExpressions)
+	}
+	return r.set.expressions > maxExpressions
 }
 
 // templates reads a value as JSON and checks the strings inside of it.

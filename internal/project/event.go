@@ -44,6 +44,10 @@ func (r *reader) schema(n *yaml.Node) json.RawMessage {
 	default:
 		text = r.JSON(n)
 	}
+	if r.set.schemas += len(text); r.set.schemas > maxSchemas {
+		r.Fail(n, "", "more than %d bytes of schemas", maxSchemas)
+		return nil
+	}
 	_, err := schema.Compile(text)
 	if e, wrong := errors.AsType[*weir.Error](err); wrong {
 		at := n

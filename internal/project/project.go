@@ -22,7 +22,9 @@ import (
 // The bounds of what is read at once.
 const (
 	MaxFileSize    = pack.MaxFileSize
-	MaxDefinitions = 50_000 // of all files together
+	MaxDefinitions = 50_000 // of all files together, as the following
+	maxExpressions = 50_000
+	maxSchemas     = pack.MaxSize // bytes of schemas, one that several events name as often as it is named
 )
 
 // File is a project file.
@@ -57,8 +59,11 @@ type Set struct {
 	warnings yaml.Problems
 	runs     []runRef
 	failures []failureRef
-	places   map[name]place
-	froms    map[string]bool // of all files
+
+	expressions int // compiled
+	schemas     int // bytes of them
+	places      map[name]place
+	froms       map[string]bool // of all files
 }
 
 // Problems are all that is wrong in project files, or among warnings, what is
@@ -125,7 +130,7 @@ func ParseOne(kind weir.DefinitionKind, called string, text []byte) *Set {
 		r.Report(yaml.Problem{File: called, Message: "there is nothing"})
 	}
 	if root != nil {
-		r.define(kind, &yaml.Node{Kind: yaml.Scalar, Text: called, Quoted: true, Path: "name", Line: 1, Column: 1}, root)
+		r.define(kind, yaml.Key(called, "name"), root)
 	}
 	s.problems, s.warnings = r.Problems, r.Warnings
 	return s
@@ -181,8 +186,8 @@ var projectKeys = yaml.Keys{
 
 // section reads all definitions of one kind.
 func (r *reader) section(n *yaml.Node) {
-	kind := weir.DefinitionKind(strings.TrimSuffix(n.Path, "s"))
-	if n.IsNull() || !r.IsMapping(n, n.Path, "{name: {…}}") {
+	kind := weir.DefinitionKind(strings.TrimSuffix(n.Path(), "s"))
+	if n.IsNull() || !r.IsMapping(n, n.Path(), "{name: {…}}") {
 		return
 	}
 	for _, f := range n.Fields {

@@ -225,6 +225,12 @@ func TestHostileFilesAreRefusedAndCheap(t *testing.T) {
 		{"anchors", "a: " + strings.Repeat("&a ", 200_000) + "b", "is a YAML anchor"},
 		{"tags", "a: " + strings.Repeat("!a ", 200_000) + "b", "is a YAML tag"},
 		{"aliases of aliases", bomb, "more than 200000 values"},
+		{"aliases of a long text", "a: &a " + strings.Repeat("x", 1000) + "\nb: [" + strings.Repeat("*a ,", 10_000) + "]", "or 4194304 bytes in them"},
+		{"long keys", strings.Repeat("x", 500_000) + ": {\"" + strings.Repeat("y", 200_000) + "\": [" + strings.Repeat("a,", 90_000) + "]}", "too many values below long keys"},
+		{
+			"long keys in blocks", strings.Repeat("x", 100_000) + ":\n  " + strings.Repeat("y", 100_000) + ":\n" + strings.Repeat("    - a\n", 100_000),
+			"too many values below long keys",
+		},
 		{"definitions", "destinations: {" + definitions.String() + "}", "more than 50000 definitions"},
 		{"one mapping of many keys", strings.Repeat("a:\n", MaxFileSize/3), "too many keys"},
 		{"many mappings", strings.Repeat(" -\n"+strings.Repeat("  a:\n", 5_000), 30), "too many keys"},

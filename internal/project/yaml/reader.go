@@ -45,7 +45,7 @@ func (r *Reader) Warn(at *Node, hint, format string, args ...any) {
 // Problem makes a problem at a node, with the line that it stands in.
 func (r *Reader) Problem(at *Node, hint, text string) Problem {
 	line := r.Line(at.Line)
-	p := Problem{File: r.Name, Line: at.Line, Field: at.Path, Message: text, Hint: hint}
+	p := Problem{File: r.Name, Line: at.Line, Field: at.Path(), Message: text, Hint: hint}
 	p.Column = min(max(at.Column, 1), len(line)+1)
 	p.Text, p.Caret = window(line, p.Column)
 	return p
@@ -253,7 +253,7 @@ func (r *Reader) Choice(n *Node, known, later []string) string {
 	case slices.Contains(known, n.Text):
 		return n.Text
 	case slices.Contains(later, n.Text):
-		r.NotBuilt(n, lastKey(n.Path)+": "+n.Text)
+		r.NotBuilt(n, lastKey(n.Path())+": "+n.Text)
 	default:
 		r.Fail(n, Meant(n.Text, slices.Concat(known, later), "use "+all), "%q is not known here", Clip(n.Text))
 	}

@@ -39,6 +39,9 @@ type trapper struct {
 	flow    int     // open brackets
 	blocks  []block // the open block collections
 	cost    int     // of all mappings, for the parser: it is quadratic in the keys of one
+	keys    []int   // the lengths of the keys that the open brackets stand behind
+	key     int     // the length of the last key within brackets, until its value
+	ways    int     // the lengths of the ways to all values, for the parser: it writes each out
 	over    bool
 	trapped int // the line of the last trap outside of brackets: the rest of it is not what it seems
 }
@@ -87,7 +90,7 @@ func (t *trapper) token(tk, next *token.Token) {
 }
 
 // block is a collection that is written without brackets.
-type block struct{ column, keys int }
+type block struct{ column, keys, key int }
 
 // nest follows how deep collections lie in each other, by brackets and, outside
 // of them, by columns.
@@ -95,30 +98,50 @@ func (t *trapper) nest(tk *token.Token) {
 	switch tk.Type {
 	case token.SequenceStartType, token.MappingStartType:
 		t.flow++
+		t.keys, t.key = append(t.keys, t.key), 0
 	case token.SequenceEndType, token.MappingEndType:
 		t.flow = max(0, t.flow-1)
+		t.keys, t.key = t.keys[:min(t.flow, len(t.keys))], 0
 	case token.SequenceEntryType:
 		t.enclosing(tk.Position.Column)
 	case token.MappingValueType:
-		column := tk.Position.Column
+		column, length := tk.Position.Column, 0
 		if tk.Prev != nil && tk.Prev.Position != nil {
-			column = tk.Prev.Position.Column
+			column, length = tk.Prev.Position.Column, len(tk.Prev.Value)
 		}
 		if b := t.enclosing(column); b != nil {
 			b.keys++
 			t.cost += b.keys
+			b.key, t.key = length, 0
+		} else {
+			t.key = length
 		}
 	default:
-		return
+		t.ways += t.way()
 	}
 	switch {
 	case t.flow+len(t.blocks) > maxNesting:
 		t.over = true
 		t.Fail(position(tk), "", "nested more than %d deep", maxNesting)
+	case t.ways > maxWays:
+		t.over = true
+		t.Fail(position(tk), "make it several files", "too many values below long keys")
 	case t.cost > maxKeyCost:
 		t.over = true
 		t.Fail(position(tk), "make it several files", "too many keys")
 	}
+}
+
+// way returns how long the keys are that stand above the next value.
+func (t *trapper) way() int {
+	n := t.key
+	for _, key := range t.keys {
+		n += key
+	}
+	for _, b := range t.blocks {
+		n += b.key
+	}
+	return n
 }
 
 // enclosing returns the block collection that what stands at a column belongs to,

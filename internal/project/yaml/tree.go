@@ -22,6 +22,8 @@ import (
 const (
 	maxNesting = 50
 	maxNodes   = 200_000
+	maxBytes   = 4 << 20             // of all texts
+	maxWays    = 64 << 20            // of the keys above each value
 	maxKeyCost = 10_000 * 10_000 / 2 // as for one mapping of 10,000 keys
 )
 
@@ -29,15 +31,17 @@ const (
 // library behind it left in this file.
 type Node struct {
 	Kind   Kind
-	Line   int // from 1
-	Column int // from 1, in characters
-	Path   string
+	Line   int     // from 1
+	Column int     // from 1, in characters
 	Text   string  // of a scalar
 	Quoted bool    // a scalar in quotes or a block: text, whatever it looks like
 	Block  bool    // begins with | or > and stands below
 	Items  []*Node // of a list
 	Fields []Field // of a mapping, in order
 	size   int     // nodes in it, itself too
+	bytes  int     // of all texts in it
+	up     *Node   // that it stands in, where it was first
+	step   string  // from there: a key, or the place in a list in brackets
 }
 
 // Kind says what a node is.
@@ -81,13 +85,13 @@ func (r *Reader) Tree() (root *Node) {
 		switch {
 		case doc.Body == nil:
 		case root != nil:
-			r.Fail(c.node(doc.Body, ""), "make it a file of its own", "a second document")
+			r.Fail(c.node(doc.Body, nil, ""), "make it a file of its own", "a second document")
 		default:
-			root = c.node(doc.Body, "")
+			root = c.node(doc.Body, nil, "")
 		}
 	}
 	if c.over != nil {
-		r.Fail(c.over, "", "more than %d values", maxNodes)
+		r.Fail(c.over, "write aliases out to see it", "more than %d values, or %d bytes in them", maxNodes, maxBytes)
 		return nil
 	}
 	return root
@@ -121,14 +125,14 @@ type converter struct {
 }
 
 // node converts one value. An alias is the node of its anchor, counted again.
-func (c *converter) node(from ast.Node, path string) *Node {
-	n := &Node{Kind: Scalar, Path: path, size: 1}
+func (c *converter) node(from ast.Node, up *Node, step string) *Node {
+	n := &Node{Kind: Scalar, up: up, step: step, size: 1}
 	if tk := from.GetToken(); tk != nil && tk.Position != nil {
 		n.Line, n.Column = tk.Position.Line, tk.Position.Column
 	}
 	switch v := from.(type) {
 	case *ast.AnchorNode:
-		held := c.node(v.Value, path)
+		held := c.node(v.Value, up, step)
 		c.anchors[v.Name.GetToken().Value] = held
 		return held
 	case *ast.AliasNode:
@@ -139,7 +143,7 @@ func (c *converter) node(from ast.Node, path string) *Node {
 	case *ast.SequenceNode:
 		n.Kind = List
 		for i, item := range v.Values {
-			c.count(n, c.node(item, path+"["+strconv.Itoa(i)+"]"))
+			c.count(n, c.node(item, n, "["+strconv.Itoa(i)+"]"))
 		}
 	case *ast.MappingNode:
 		c.mapping(n, v.Values)
@@ -159,6 +163,7 @@ func (c *converter) node(from ast.Node, path string) *Node {
 	default:
 		n.Text = from.GetToken().Value
 	}
+	n.bytes += len(n.Text)
 	return n
 }
 
@@ -166,14 +171,15 @@ func (c *converter) mapping(n *Node, values []*ast.MappingValueNode) {
 	n.Kind = Mapping
 	first := make(map[string]*Node, len(values))
 	for _, v := range values {
-		key := c.node(v.Key, "")
-		key.Path = join(n.Path, key.Text)
+		key := c.node(v.Key, n, "")
+		key.step = key.Text
+		n.bytes += key.bytes
 		if before := first[key.Text]; before != nil {
-			c.Fail(key, "", "%q is given twice: first in line %d", key.Text, before.Line)
+			c.Fail(key, "", "%q is given twice: first in line %d", Clip(key.Text), before.Line)
 			continue
 		}
 		first[key.Text] = key
-		value := c.node(v.Value, key.Path)
+		value := c.node(v.Value, n, key.Text)
 		n.Fields = append(n.Fields, Field{key, value})
 		c.count(n, value)
 	}
@@ -185,18 +191,32 @@ func (c *converter) count(n, child *Node) {
 		n.Items = append(n.Items, child)
 	}
 	n.size += child.size
-	if n.size > maxNodes && c.over == nil {
+	n.bytes += child.bytes
+	if (n.size > maxNodes || n.bytes > maxBytes) && c.over == nil {
 		c.over = n
 	}
 }
 
-// join returns the path of a key.
-func join(path, key string) string {
-	if path == "" {
-		return key
+// Key returns a node for a name that stands in no file.
+func Key(text, path string) *Node {
+	return &Node{Kind: Scalar, Text: text, Quoted: true, Line: 1, Column: 1, step: path}
+}
+
+// Path returns the way to a node, such as triggers.usage.fire[0].count, long keys
+// cut. It is made when it is asked for: those of all nodes could be far longer
+// than the file.
+func (n *Node) Path() string {
+	if n.up == nil {
+		return n.step
 	}
-	if strings.ContainsAny(key, ".[]: /") {
-		return path + "[" + strconv.Quote(key) + "]"
+	way, step := n.up.Path(), Clip(n.step)
+	switch {
+	case n.up.Kind == List:
+		return way + step
+	case strings.ContainsAny(step, ".[]: /"):
+		return way + "[" + strconv.Quote(step) + "]"
+	case way == "":
+		return step
 	}
-	return path + "." + key
+	return way + "." + step
 }

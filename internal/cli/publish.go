@@ -35,16 +35,16 @@ var attributes = [...]attribute{
 
 // publishing is what the flags of publish say.
 type publishing struct {
-	set           *pflag.FlagSet
-	data          string
-	extensions    []string
-	lines, files  bool
-	key           string
-	from          int
-	quiet         bool
-	args          []string
-	attributesOf  url.Values
-	attributeFlag string // the first that was given
+	set          *pflag.FlagSet
+	data         string
+	extensions   []string
+	lines, files bool
+	key          string
+	from         int
+	quiet        bool
+	args         []string
+	query        url.Values
+	firstFlag    string // that sets an attribute
 }
 
 func (c *cli) publishCommand() *cobra.Command {
@@ -87,7 +87,7 @@ With --file each FILE is the data of an event of its own, whatever is in it.`,
 			return err
 		}
 		many := bulk.Publisher{
-			Client: cl, Printer: c.printer(), In: c.In, Query: p.attributesOf, Key: p.key, From: p.from, Quiet: p.quiet,
+			Client: cl, Printer: c.printer(), In: c.In, Query: p.query, Key: p.key, From: p.from, Quiet: p.quiet,
 		}
 		switch {
 		case p.lines:
@@ -107,7 +107,7 @@ With --file each FILE is the data of an event of its own, whatever is in it.`,
 
 // check reads the attributes and refuses flags that would mean nothing.
 func (p *publishing) check() error {
-	p.attributesOf = url.Values{}
+	p.query = url.Values{}
 	for _, a := range attributes {
 		if p.set.Changed(a.name) { // also to nothing, which the API refuses
 			p.attribute("--"+a.name, a.name, p.set.Lookup(a.name).Value.String())
@@ -115,7 +115,7 @@ func (p *publishing) check() error {
 	}
 	for _, x := range p.extensions {
 		name, value, ok := strings.Cut(x, "=")
-		if !ok || name == "" || p.attributesOf.Has(name) {
+		if !ok || name == "" || p.query.Has(name) {
 			return weir.E("", weir.Invalid, "%q is not name=value, with a name that is given once", x).WithField("--ext")
 		}
 		p.attribute("--ext", name, value)
@@ -134,22 +134,24 @@ func (p *publishing) check() error {
 		return weir.E("", weir.Invalid, "is for one FILE with --ndjson").WithField("--from")
 	case p.lines && p.key != "" && len(p.args) > 1:
 		return weir.E("", weir.Invalid, "is for one FILE: lines of several would get the same ids").WithField("--key")
-	case p.attributesOf.Get("type") == "" && (p.files || !p.lines && len(p.args) == 0 || p.lines && p.attributeFlag != ""):
+	case p.lines && p.query.Has("line"):
+		return weir.E("", weir.Invalid, "line is the number of a request's first line: it cannot be an attribute of lines").WithField("--ext")
+	case p.query.Get("type") == "" && (p.files || !p.lines && len(p.args) == 0 || p.lines && p.firstFlag != ""):
 		return weir.E("", weir.Invalid, "give an event's type, or a file with events").WithField("--type")
 	}
 	return nil
 }
 
 func (p *publishing) attribute(flag, name, value string) {
-	p.attributesOf.Set(name, value)
-	if p.attributeFlag == "" {
-		p.attributeFlag = flag
+	p.query.Set(name, value)
+	if p.firstFlag == "" {
+		p.firstFlag = flag
 	}
 }
 
 // body makes a request of flags and file.
 func (c *cli) body(ctx context.Context, p *publishing) (raw client.Raw, err error) {
-	raw = client.Raw{ContentType: "application/json", Query: p.attributesOf, Body: []byte("null")}
+	raw = client.Raw{ContentType: "application/json", Query: p.query, Body: []byte("null")}
 	name, inFile := strings.CutPrefix(p.data, "@")
 	switch {
 	case len(p.args) == 1:
@@ -164,11 +166,11 @@ func (c *cli) body(ctx context.Context, p *publishing) (raw client.Raw, err erro
 	}
 	kind, ok := cloudEvents(raw.Body)
 	switch {
-	case ok && p.attributeFlag != "":
-		return raw, weir.E("", weir.Invalid, "the events in a file have their own: leave it out").WithField(p.attributeFlag)
-	case ok || p.attributeFlag == "":
+	case ok && p.firstFlag != "":
+		return raw, weir.E("", weir.Invalid, "the events in a file have their own: leave it out").WithField(p.firstFlag)
+	case ok || p.firstFlag == "":
 		raw.ContentType, raw.Query = kind, nil
-	case p.attributesOf.Get("type") == "":
+	case p.query.Get("type") == "":
 		return raw, weir.E("", weir.Invalid, "%s has data and no events: give its event's type", p.args[0]).WithField("--type")
 	}
 	return raw, nil

@@ -118,11 +118,8 @@ func (f StreamFilter) values() url.Values {
 
 // mayMend reports whether trying again may do.
 func mayMend(err error) bool {
-	switch weir.CodeOf(err) {
-	case weir.Unavailable, weir.Limited, weir.Behind:
-		return true
-	}
-	return false
+	code := weir.CodeOf(err)
+	return code == weir.Unavailable || code == weir.Limited || code == weir.Behind
 }
 
 // pauseAfter returns how long to wait after so many cuts without an item between.

@@ -252,6 +252,19 @@ func TestHostileFilesAreRefusedAndCheap(t *testing.T) {
 	}
 }
 
+func TestExpressionsAreCounted(t *testing.T) {
+	t.Parallel()
+	const text = "triggers: {a: {match: {where: data.x}}, b: {match: {where: data.x}}}"
+	r := &reader{Reader: &yaml.Reader{Name: "x", Text: text}, set: &Set{places: map[name]place{}}}
+	r.set.expressions = maxExpressions - 1
+
+	r.file()
+
+	if want := "x:1:60: more than 50000 expressions"; r.Problems.Error() != want {
+		t.Errorf("got %v, want %s", r.Problems, want)
+	}
+}
+
 // FuzzParse shows that no text makes Parse panic, and that what it accepts can
 // be stored, decoded, compared and run.
 func FuzzParse(f *testing.F) {

@@ -425,3 +425,26 @@ func FuzzSplit(f *testing.F) {
 		checkSplit(t, in, int(most)+1, int(count)+1, iotest.HalfReader(bytes.NewReader(in)))
 	})
 }
+
+// void is a journal that keeps nothing.
+type void struct{}
+
+func (void) Append(_ context.Context, batches ...weir.Batch) ([]weir.Receipt, error) {
+	return []weir.Receipt{{Items: make([]weir.Item, len(batches[0].Records))}}, nil
+}
+
+func BenchmarkLines(b *testing.B) {
+	var in []byte
+	for i := range 100_000 {
+		in = fmt.Appendf(in, `{"specversion":"1.0","id":"order-%d","source":"/shop/eu","type":"order.placed","data":{"order":%d,"total":129.90}}`+"\n", i, i)
+	}
+	door := New(Options{Journal: void{}})
+	b.SetBytes(int64(len(in)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := door.TakeLines(b.Context(), entry, Lines{In: bytes.NewReader(in), Stop: func() {}}, func(Chunk) error { return nil }); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(100_000*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}

@@ -1,0 +1,96 @@
+package api
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"weir"
+	"weir/client"
+	"weir/internal/auth"
+)
+
+// beating tells where it stands every 15 s.
+type beating struct{}
+
+func (beating) Follow(
+	ctx context.Context, _ weir.ProjectID, _ client.StreamFilter, _ string,
+) iter.Seq2[client.Page[client.StreamItem], error] {
+	return func(yield func(client.Page[client.StreamItem], error) bool) {
+		for yield(client.Page[client.StreamItem]{Next: "5"}, nil) {
+			select {
+			case <-time.After(15 * time.Second):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// revoked is a token that is taken back after a time.
+type revoked struct{ at time.Time }
+
+func (r revoked) Authenticate(context.Context, string) (auth.Principal, error) {
+	if time.Now().After(r.at) {
+		return auth.Principal{}, weir.E("", weir.Unauthenticated, "the token is not known")
+	}
+	return auth.Principal{Name: "n", Role: auth.Viewer}, nil
+}
+
+func TestAStreamEndsWhenItsTokenIsTakenBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := newAPI(t)
+		a.Streams, a.Tokens = beating{}, revoked{time.Now().Add(50 * time.Second)}
+		began, recorder := time.Now(), httptest.NewRecorder()
+
+		a.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/stream", nil))
+
+		want := strings.Repeat(": here\nid: 5\n\n", 4) + "event: dropped\ndata: {\"code\":\"unauthenticated\",\"reason\":\"the token is not known\"}\n\n"
+		if got := recorder.Body.String(); got != want || time.Since(began) > 65*time.Second {
+			t.Errorf("after %s:\n%s", time.Since(began), got)
+		}
+	})
+}
+
+// stuck is a reader that takes nothing: writes end at their deadline.
+type stuck struct {
+	*httptest.ResponseRecorder
+	deadline time.Time
+}
+
+func (s *stuck) SetWriteDeadline(at time.Time) error { s.deadline = at; return nil }
+
+func (s *stuck) SetReadDeadline(at time.Time) error {
+	if !at.IsZero() {
+		panic("a stream is never read to its end")
+	}
+	return nil
+}
+
+func (s *stuck) Write(b []byte) (int, error) {
+	time.Sleep(time.Until(s.deadline))
+	return 0, context.DeadlineExceeded
+}
+
+func TestAReaderThatTakesNothingIsCutOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := newAPI(t)
+		a.Streams = beating{}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/stream", nil)
+		r.Header.Set("Authorization", "Bearer weir_viewer")
+		began := time.Now()
+
+		a.ServeHTTP(&stuck{ResponseRecorder: httptest.NewRecorder()}, r)
+
+		if took := time.Since(began); took != streamWrite {
+			t.Errorf("after %s", took)
+		}
+	})
+}

@@ -95,13 +95,13 @@ type found struct {
 
 type putInput struct {
 	NamePath
-	Match   string `header:"If-Match" doc:"The definition's revision, in quotes, as the ETag had it."`
+	Match   string `header:"If-Match" doc:"The revision, in quotes, at which the definition must stand, as the ETag had it; \"0\": it must not be there."`
 	RawBody []byte `contentType:"application/yaml"`
 }
 
 type deleteInput struct {
 	NamePath
-	Match string `header:"If-Match" doc:"The definition's revision, in quotes, as the ETag had it."`
+	Match string `header:"If-Match" doc:"The revision, in quotes, at which the definition must stand, as the ETag had it; \"0\": it must not be there."`
 }
 
 func named(all []weir.Definition, kind weir.DefinitionKind, name string) *weir.Definition {

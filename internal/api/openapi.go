@@ -120,7 +120,7 @@ const publishing = `Needs the role publisher. The body is one of:
 	`the header Idempotency-Key is it.
 - Lines (also application/ndjson and application/jsonl), each a CloudEvent in JSON or, with a type in the query, plain JSON. They are ` +
 	`taken in chunks, each whole or not at all, and answered with 200 and a line for each. A line without an id gets ` +
-	`"{Idempotency-Key}.{line}". The parameter line is the number of the first line.
+	`"{Idempotency-Key}.{line}".
 - A form with files: an event for each, whose attributes are the form's fields, with the id "{Idempotency-Key}.{number}".
 
 All but forms may be compressed: Content-Encoding: gzip.`
@@ -164,7 +164,11 @@ func plainParameters() []*huma.Param {
 			Name: name, In: "query", Description: "With plain JSON only.", Schema: &huma.Schema{Type: huma.TypeString},
 		})
 	}
-	return params
+	first := 1.0
+	return append(params, &huma.Param{
+		Name: "line", In: "query", Description: "With lines only: the number of the first one.",
+		Schema: &huma.Schema{Type: huma.TypeInteger, Minimum: &first},
+	})
 }
 
 func pathParameters(path string) []*huma.Param {

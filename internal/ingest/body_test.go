@@ -91,6 +91,17 @@ func TestABodyIsReadWhole(t *testing.T) {
 	}
 }
 
+func TestTheRoomAtTheDoorIsTakenToItsLastByte(t *testing.T) {
+	t.Parallel()
+	room := budget{most: 1000}
+
+	first, more, last := room.take(999), room.take(2), room.take(1)
+
+	if !first || more || !last || room.used.Load() != 1000 {
+		t.Errorf("%t, %t, %t, %d used", first, more, last, room.used.Load())
+	}
+}
+
 func TestStrangersCannotTakeTheRoomOfPublishers(t *testing.T) {
 	t.Parallel()
 	door := New(Options{InFlight: 1000, Unverified: 1000})

@@ -206,6 +206,15 @@ func TestABatchHasABound(t *testing.T) {
 	}
 }
 
+func TestJSONMayBeAsDeepAsTheLimit(t *testing.T) {
+	t.Parallel()
+	deep := func(n int) []byte { return []byte(strings.Repeat("[", n) + strings.Repeat("]", n)) }
+
+	if at, over := CheckJSON(deep(MaxDepth)), CheckJSON(deep(MaxDepth+1)); at != nil || over == nil {
+		t.Errorf("at the limit %v, over it %v", at, over)
+	}
+}
+
 func TestMadeIDsAreUUIDsThatSortByTime(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -16,7 +16,7 @@ type Run struct {
 	Pipeline   string          `json:"pipeline" doc:"Empty for the empty pipeline, which ends at once."`
 	State      string          `json:"state" enum:"pending,running,waiting,succeeded,dead,cancelled"`
 	Trigger    string          `json:"trigger,omitempty"`
-	Reason     string          `json:"reason" doc:"How it came to be: matched, fired, expired, late, full or ordered."`
+	Reason     string          `json:"reason" doc:"How it came to be: matched, fired, expired, late, full, ordered, or failed: another run died."`
 	Key        json.RawMessage `json:"key,omitempty" doc:"The key of the group that made it, an object."`
 	Group      string          `json:"group,omitempty" doc:"The group that made it."`
 	Count      int             `json:"count" doc:"How many events are in its batch."`

@@ -113,20 +113,31 @@ func BenchmarkTwoFullGates(b *testing.B) {
 
 // BenchmarkAdd makes many runs wait, and reports what each takes.
 func BenchmarkAdd(b *testing.B) {
-	ids := make([]weir.RunID, many)
-	for i := range ids {
-		ids[i] = runID(i)
+	keys := make([]string, many)
+	for i := range keys {
+		keys[i] = fmt.Sprint(i)
 	}
-	for b.Loop() {
-		before := heap()
-		s := New(Limits{}, 0)
-		for i, id := range ids {
-			s.Add(Run{ID: id, Lane: weir.Lane{Project: 1, Pipeline: "p", Origin: alive}, Due: weir.Time(1 + i*7919%many)})
-		}
-		b.ReportMetric(float64(heap()-before)/many, "B/run")
-		runtime.KeepAlive(s)
+	for _, c := range []struct {
+		name string
+		keys int // 0: not ordered
+	}{{"one lane", 0}, {"one ordered key", 1}, {"a thousand ordered keys", 1000}} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				before := heap()
+				s := New(Limits{}, 0)
+				for i := range many {
+					r := Run{ID: runID(i), Lane: weir.Lane{Project: 1, Pipeline: "p", Origin: alive}, Due: weir.Time(1 + i*7919%many)}
+					if c.keys > 0 {
+						r.Turn, r.Lane.Key = weir.Turn{Due: r.Due, Seq: weir.Seq(i)}, keys[i%c.keys]
+					}
+					s.Add(r)
+				}
+				b.ReportMetric(float64(heap()-before)/many, "B/run")
+				runtime.KeepAlive(s)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/many, "ns/run")
+		})
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/many, "ns/run")
 }
 
 func heap() uint64 {

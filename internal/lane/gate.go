@@ -68,6 +68,9 @@ func (byUntil) moved(g *gate, at int)  { g.timer = at }
 
 // arm keeps g among those whose opening is awaited, or takes it from there.
 func (s *Set) arm(g *gate) {
+	if g.timer == absent && len(g.kids) == 0 {
+		return
+	}
 	at, awaited := s.opens(g)
 	awaited = awaited && len(g.kids) > 0
 	switch {
@@ -90,10 +93,10 @@ func (s *Set) gate(p *project, name gateName) *gate {
 		return g
 	}
 	g := newGate(p, name)
-	switch name.kind {
-	case OriginLimit:
+	if name.kind == OriginLimit {
 		g.breaker = &breaker{}
-	case KeyLimit:
+	}
+	if name.kind == KeyLimit {
 		pipe := s.gate(p, gateName{kind: PipelineLimit, name: name.name})
 		g.home = &pipe.node
 		pipe.users++

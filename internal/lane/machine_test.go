@@ -329,7 +329,7 @@ func (m *machine) Check(t *rapid.T) {
 
 func (m *machine) checkWhy(t *rapid.T, r *modelRun, wait Wait) {
 	open := !m.full(r.Lane) && m.reachable(r.Lane)
-	want := true
+	var want bool
 	switch wait.For {
 	case Earlier:
 		want = m.behind(r)

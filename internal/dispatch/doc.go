@@ -5,5 +5,5 @@
 // were made or changed into their lanes, leases what the gates let through to
 // the workers, and flushes what changed now and then. One goroutine does all of
 // it; others talk to it through the inbox. It appends ticks, and the changes of
-// runs whose lease died with a process; it never acts.
+// runs whose lease died with a process or that were skipped; it never acts.
 package dispatch

@@ -117,7 +117,7 @@ func (s *Set) limit(g *gate) {
 	if g.name.kind == OriginLimit {
 		l := s.limits.origin(g.owner.id, g.name.name)
 		g.limit = l.All
-		g.pace.set(l.Rate, s.began)
+		g.pace.set(l.Rate, s.began, s.now)
 		return
 	}
 	l := s.limits.pipeline(g.owner.id, g.name.name)
@@ -130,7 +130,7 @@ func (s *Set) limit(g *gate) {
 		g.rate = newGate(g.owner, gateName{kind: PipelineRate, name: g.name.name})
 	}
 	if g.rate != nil {
-		g.rate.pace.set(l.Rate, s.began)
+		g.rate.pace.set(l.Rate, s.began, s.now)
 	}
 }
 
@@ -303,14 +303,12 @@ func (s *Set) enter(id weir.RunID, r running, origin string) (*gate, time.Durati
 	}
 	wait := max(g.pace.opens().Sub(s.now), 0)
 	switch {
-	case r.origin == nil && (s.isCrowded() || s.full(g) || g.breaker.shut(s.now)):
+	case r.origin == nil && (wait > maxAhead || s.isCrowded() || s.full(g) || g.breaker.shut(s.now)):
 		return nil, 0
-	case wait <= maxAhead && r.origin == nil:
+	case r.origin == nil:
 		s.takeOrigin(g, id)
 	case wait > maxAhead:
-		if r.origin != nil {
-			s.leaveOrigin(g, id, weir.Reached)
-		}
+		s.leaveOrigin(g, id, weir.Reached)
 		return nil, 0
 	}
 	s.pay(g)

@@ -189,6 +189,7 @@ func (m *machine) Limits(t *rapid.T) {
 		}
 	}
 	m.pipeRate, m.requestRate = pipeRate, requestRate
+	m.set.tell(m.now)
 	for p := weir.ProjectID(1); p <= 3; p++ {
 		m.set.LimitsChanged(p)
 	}

@@ -43,7 +43,8 @@ type bucket struct {
 	at                weir.Time
 }
 
-// setRate makes the bucket of a rate; what another before it gave out is owed.
+// setRate makes the bucket of a rate; what another before it gave out is owed, up
+// to all that is in the new one.
 func (m *model) setRate(o modelOrigin, r weir.Rate) {
 	if r.IsZero() {
 		delete(m.buckets, o)
@@ -54,7 +55,7 @@ func (m *model) setRate(o modelOrigin, r weir.Rate) {
 	b.level = b.cap
 	if before := m.buckets[o]; before != nil {
 		before.fill(m.now)
-		b.level -= before.cap - before.level
+		b.level = max(b.level-(before.cap-before.level), 0)
 	}
 	m.buckets[o] = b
 }

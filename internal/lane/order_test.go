@@ -363,3 +363,22 @@ func TestWithoutItsRateAGateIsOpen(t *testing.T) {
 		t.Errorf("%d started without a rate, want the other two", n)
 	}
 }
+
+func TestAFasterRateIsNotHeldUpByASlowOne(t *testing.T) {
+	t.Parallel()
+	rate := weir.Rate{N: 1, Per: time.Hour}
+	s := newNamed(Limits{Pipeline: func(weir.ProjectID, string) PipelineLimits { return PipelineLimits{Rate: rate} }})
+	now := weir.Time(0).Add(2 * time.Hour)
+	for i := range 3 {
+		s.Add(Run{ID: runID(i), Lane: weir.Lane{Project: 1, Pipeline: "p"}, Due: 1})
+	}
+	s.Admit(now, 9, nil)
+
+	rate = weir.Rate{N: 2, Per: time.Second}
+	s.LimitsChanged(1)
+
+	early := s.Admit(now.Add(499*time.Millisecond), 9, nil)
+	if then := s.Admit(now.Add(500*time.Millisecond), 9, nil); len(early) != 0 || len(then) != 1 {
+		t.Errorf("%d started before the new rate lets one through, %d then; want 0, 1", len(early), len(then))
+	}
+}

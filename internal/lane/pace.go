@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"math"
 	"time"
 
 	"weir"
@@ -25,22 +26,24 @@ const burst = 100 * time.Millisecond
 // waits for its time. What would wait longer is held.
 const maxAhead = time.Second
 
-// set gives p another rate. What came before counts on; where there was no rate
-// nobody counted, and p let through all it could until began.
-func (p *pace) set(r weir.Rate, began weir.Time) {
+// set gives p another rate. What was let through before counts on, but for no
+// more than that the new rate is used up. Where there was no rate nobody counted:
+// p let through all it could until began.
+func (p *pace) set(r weir.Rate, began, now weir.Time) {
 	if r == p.rate {
 		return
 	}
-	first := p.rate.IsZero()
+	last := now
+	if p.rate.IsZero() {
+		p.next, last = math.MaxInt64, began
+	}
 	p.rate, p.every, p.slack = r, 0, 0
 	if r.IsZero() {
 		return
 	}
 	p.every = (int64(r.Per) + int64(r.N) - 1) / int64(r.N)
 	p.slack = max(int64(burst)/p.every-1, 0) * p.every
-	if first {
-		p.next = int64(began)*1000 + p.every + p.slack
-	}
+	p.next = min(p.next, int64(last)*1000+p.every+p.slack)
 }
 
 // opens returns from when on p lets one through.

@@ -129,8 +129,12 @@ func (t *Tail) wake(position weir.Seq, records []*weir.Record) bool {
 	if t.position != position {
 		return false
 	}
+	seen := digestOf(records)
 	for project, feeds := range t.feeds {
 		for want, feed := range feeds {
+			if !seen.may(&want, feed.globs) {
+				continue
+			}
 			for _, rec := range records {
 				if rec.Project == project && want.may(feed.globs, rec) {
 					feed.wakeLocked(rec.Seq)

@@ -70,8 +70,11 @@ func (m *memory) Read(ctx context.Context, after weir.Seq, limit int) (out []*we
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range m.records[min(int(after), len(m.records)):] {
-		if r != nil && len(out) < limit {
+		if r != nil {
 			out = append(out, r)
+		}
+		if len(out) == limit {
+			break
 		}
 	}
 	m.read += len(out)

@@ -55,13 +55,13 @@ type Run struct {
 	Ended    Time   // of a dead one
 	Firing   Firing
 	Done     []StepOutcome // steps that had their effect or a part of it, by index
-	Queued   Turn          // its place among the runs of an ordered key
+	Queued   Precedence    // its place among the runs of an ordered key
 	Holds    bool          // it was tried and has not ended: it holds its ordered key
 }
 
-// Turn is a place in the order in which the runs of a key act: by due time when
-// made or redriven, then by the record that did it.
-type Turn struct {
+// Precedence is a place in the order in which the runs of a key act: by due time
+// when made or redriven, then by the record that did it.
+type Precedence struct {
 	Due Time
 	Seq Seq
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -52,7 +53,9 @@ func connect(t *testing.T) *exchange {
 	t.Cleanup(func() {
 		_ = here.Close()
 		_ = server.Close()
-		_ = <-served // that it was closed
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
 	})
 	return &exchange{Conn: here, t: t, world: w}
 }

@@ -117,7 +117,7 @@ func (w *world) note(touch fold.Touch) {
 	}
 	run := w.whole(*touch.Run)
 	run.N, run.State, run.Due, run.Tries, run.Error, run.Ended, run.Done = 0, 0, 0, 0, "", 0, nil
-	run.Lane.Origin, run.Queued, run.Holds = "", weir.Turn{}, false
+	run.Lane.Origin, run.Queued, run.Holds = "", weir.Precedence{}, false
 	if before, ok := w.made[run.ID]; ok {
 		if diff := cmp.Diff(before, run, cmpopts.EquateEmpty()); diff != "" {
 			w.t.Fatalf("made again, otherwise (-before +now):\n%s", diff)
@@ -265,7 +265,7 @@ func (w *world) compareMade(want *naive) {
 		if _, ok := w.made[run.ID]; !ok && w.brief[run.ID] {
 			continue
 		}
-		run.State, run.Due, run.Lane.Origin, run.Queued = 0, 0, "", weir.Turn{}
+		run.State, run.Due, run.Lane.Origin, run.Queued = 0, 0, "", weir.Precedence{}
 		made[run.ID] = run
 	}
 	w.same("firings", made, w.made)

@@ -101,12 +101,12 @@ func TestAnOrderedRunHoldsItsKeyFromItsFirstTryToItsEnd(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, atOnce())
 	b.pipelines(weir.Pipeline{Name: "p", Concurrency: &weir.Concurrency{Ordered: true}})
-	made := weir.Turn{Due: b.at, Seq: b.events(1)[0]}
+	made := weir.Precedence{Due: b.at, Seq: b.events(1)[0]}
 	id := b.runs[0].ID
 	b.at += second
 	for n, c := range []struct {
 		kind  weir.ChangeKind
-		queue weir.Turn
+		queue weir.Precedence
 		holds bool
 	}{
 		{weir.Hastened, made, false},
@@ -115,8 +115,8 @@ func TestAnOrderedRunHoldsItsKeyFromItsFirstTryToItsEnd(t *testing.T) {
 		{weir.Retrying, made, true},
 		{weir.Hastened, made, true},
 		{weir.Died, made, false},
-		{weir.Redriven, weir.Turn{Due: b.at, Seq: b.seq + 7}, false},
-		{weir.Retrying, weir.Turn{Due: b.at, Seq: b.seq + 7}, true},
+		{weir.Redriven, weir.Precedence{Due: b.at, Seq: b.seq + 7}, false},
+		{weir.Retrying, weir.Precedence{Due: b.at, Seq: b.seq + 7}, true},
 	} {
 		b.change(id, uint32(n+1), c.kind)
 
@@ -137,7 +137,7 @@ func TestARunKeepsItsPlaceWhateverItsPipelineBecomes(t *testing.T) {
 	b.change(b.runs[0].ID, 1, weir.Retrying)
 	b.change(b.runs[1].ID, 1, weir.Retrying)
 
-	if run := b.run(b.runs[0].ID); run.Holds || run.Queued != (weir.Turn{}) {
+	if run := b.run(b.runs[0].ID); run.Holds || run.Queued != (weir.Precedence{}) {
 		t.Errorf("a run of a version without order: %+v", run)
 	}
 	if run := b.run(b.runs[1].ID); !run.Holds || run.Due != b.at.Add(time.Minute) {

@@ -83,5 +83,5 @@ type RunRef struct {
 	Holds  bool
 	Due    weir.Time
 	Lane   weir.Lane
-	Queued weir.Turn
+	Queued weir.Precedence
 }

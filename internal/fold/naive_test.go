@@ -354,7 +354,7 @@ func (n *naive) makeRun(id weir.RunID, project weir.ProjectID, pipeline string, 
 		run.Firing.PipeRev = p.revision
 		run.Lane.Origin = originOf(p.def, nil)
 		if c := p.def.Concurrency; c != nil && c.Ordered {
-			run.Queued = weir.Turn{Due: f.Made, Seq: n.rec.Seq}
+			run.Queued = weir.Precedence{Due: f.Made, Seq: n.rec.Seq}
 		}
 	}
 	n.runs = append(n.runs, run)
@@ -419,7 +419,7 @@ func (n *naive) change(rec *weir.Record) {
 		case weir.Died:
 			run.Holds = false
 		case weir.Redriven:
-			run.Holds, run.Queued = false, weir.Turn{Due: rec.At, Seq: rec.Seq}
+			run.Holds, run.Queued = false, weir.Precedence{Due: rec.At, Seq: rec.Seq}
 		default:
 		}
 	}

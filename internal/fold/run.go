@@ -62,7 +62,7 @@ func (f *Fold) makeRun(b birth) {
 			run.Lane.Key = cmp.Or(p.per.Key(b.event, b.firing.Key), "null")
 		}
 		if c := p.def.Concurrency; c != nil && c.Ordered {
-			run.Queued = weir.Turn{Due: run.Due, Seq: b.seq}
+			run.Queued = weir.Precedence{Due: run.Due, Seq: b.seq}
 		}
 	}
 	r := &liveRun{id: b.id, run: run}
@@ -93,7 +93,7 @@ func (f *Fold) change(rec *weir.Record) {
 // changeRun makes of a run what a change that does not end it says.
 func (f *Fold) changeRun(run *weir.Run, rec *weir.Record) {
 	c := rec.Change
-	ordered := run.Queued != weir.Turn{}
+	ordered := run.Queued != weir.Precedence{}
 	run.N = c.N
 	if c.Attempt != nil {
 		run.Done = mergeDone(run.Done, c.Attempt.Steps)
@@ -115,7 +115,7 @@ func (f *Fold) changeRun(run *weir.Run, rec *weir.Record) {
 	case weir.Redriven:
 		run.State, run.Due, run.Ended, run.Tries = weir.RunPending, rec.At, 0, 0
 		if ordered {
-			run.Queued = weir.Turn{Due: rec.At, Seq: rec.Seq}
+			run.Queued = weir.Precedence{Due: rec.At, Seq: rec.Seq}
 		}
 	case weir.Succeeded, weir.Cancelled, weir.Purged, weir.Stale: // not here
 	}

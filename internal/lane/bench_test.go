@@ -128,7 +128,7 @@ func BenchmarkAdd(b *testing.B) {
 				for i := range many {
 					r := Run{ID: runID(i), Lane: weir.Lane{Project: 1, Pipeline: "p", Origin: alive}, Due: weir.Time(1 + i*7919%many)}
 					if c.keys > 0 {
-						r.Turn, r.Lane.Key = weir.Turn{Due: r.Due, Seq: weir.Seq(i)}, keys[i%c.keys]
+						r.Turn, r.Lane.Key = weir.Precedence{Due: r.Due, Seq: weir.Seq(i)}, keys[i%c.keys]
 					}
 					s.Add(r)
 				}

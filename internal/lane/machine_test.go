@@ -66,8 +66,8 @@ var (
 			Origin:   drawOrigin.Draw(t, "origin"),
 		}
 	})
-	drawTurn = rapid.Custom(func(t *rapid.T) weir.Turn {
-		return weir.Turn{Due: weir.Time(rapid.IntRange(1, 5).Draw(t, "turn")), Seq: weir.Seq(rapid.IntRange(1, 3).Draw(t, "seq"))}
+	drawTurn = rapid.Custom(func(t *rapid.T) weir.Precedence {
+		return weir.Precedence{Due: weir.Time(rapid.IntRange(1, 5).Draw(t, "turn")), Seq: weir.Seq(rapid.IntRange(1, 3).Draw(t, "seq"))}
 	})
 	drawRate = rapid.SampledFrom([]weir.Rate{{}, {}, {N: 1, Per: time.Second}, {N: 5, Per: time.Second}, {N: 30, Per: time.Second}, {N: 50, Per: time.Second}})
 
@@ -120,7 +120,7 @@ func (m *machine) AddAgain(t *rapid.T) {
 	r.Due = m.now + weir.Time(rapid.IntRange(-5, 20).Draw(t, "due"))*beat
 	r.Fresh = rapid.Bool().Draw(t, "fresh")
 	given := r.Run
-	if was.Turn != (weir.Turn{}) {
+	if was.Turn != (weir.Precedence{}) {
 		r.Lane.Project, r.Lane.Pipeline, r.Lane.Key = was.Lane.Project, was.Lane.Pipeline, was.Lane.Key
 		r.Holds = rapid.IntRange(0, 4).Draw(t, "holds") == 0
 		if rapid.IntRange(0, 3).Draw(t, "redriven") == 0 {
@@ -152,7 +152,7 @@ func (m *machine) Finish(t *rapid.T) {
 	r, v := m.pick(t, runningRun), drawVerdict.Draw(t, "verdict")
 	m.leave(r, v)
 	r.running, r.tried = false, true
-	if r.Turn == (weir.Turn{}) {
+	if r.Turn == (weir.Precedence{}) {
 		delete(m.runs, r.ID)
 	}
 	m.set.Finish(r.ID, v, m.now)

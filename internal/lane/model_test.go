@@ -121,7 +121,7 @@ func (m *model) reachable(l weir.Lane) bool {
 
 // behind reports whether another run of the ordered key comes first.
 func (m *model) behind(r *modelRun) bool {
-	if r.Turn == (weir.Turn{}) {
+	if r.Turn == (weir.Precedence{}) {
 		return false
 	}
 	for _, o := range m.runs {
@@ -138,7 +138,7 @@ func (m *model) behind(r *modelRun) bool {
 func (r *modelRun) sharesKey(o *modelRun) bool {
 	a, b := r.Lane, o.Lane
 	a.Origin, b.Origin = "", ""
-	return a == b && r.Turn != (weir.Turn{}) && o.Turn != (weir.Turn{})
+	return a == b && r.Turn != (weir.Precedence{}) && o.Turn != (weir.Precedence{})
 }
 
 func (r *modelRun) before(o *modelRun) bool {

@@ -13,7 +13,7 @@ import (
 func (n named) line(name string, turn int, change ...func(*Run)) {
 	r := Run{
 		ID: n.id(name), Lane: weir.Lane{Project: 1, Pipeline: "p", Key: "k"}, Due: 1,
-		Turn: weir.Turn{Due: weir.Time(turn), Seq: weir.Seq(turn)},
+		Turn: weir.Precedence{Due: weir.Time(turn), Seq: weir.Seq(turn)},
 	}
 	for _, c := range change {
 		c(&r)

@@ -7,9 +7,9 @@ type Run struct {
 	ID    weir.RunID
 	Lane  weir.Lane
 	Due   weir.Time
-	Turn  weir.Turn // among the runs of its ordered key; none: it is not ordered
-	Holds bool      // it was tried: it holds its ordered key
-	Fresh bool      // nothing became of it yet: it may be skipped
+	Turn  weir.Precedence // among the runs of its ordered key; none: it is not ordered
+	Holds bool            // it was tried: it holds its ordered key
+	Fresh bool            // nothing became of it yet: it may be skipped
 }
 
 // Skip is a fresh run that found no place in a pipeline that skips such.
@@ -70,7 +70,7 @@ func New(limits Limits, now weir.Time) *Set {
 // waits already is moved; one that is running loses its places, as by Remove,
 // and counts as not begun.
 func (s *Set) Add(r Run) {
-	if r.Turn == (weir.Turn{}) {
+	if r.Turn == (weir.Precedence{}) {
 		s.wait(&r)
 	} else {
 		s.enqueue(&r)

@@ -156,7 +156,9 @@ func (r row) int(i int) int64 {
 func (r row) time(i int) weir.Time { return weir.Time(r.int(i)) }
 
 // turn reads the columns of a place among the runs of an ordered key.
-func (r row) turn(i int) weir.Turn { return weir.Turn{Due: r.time(i), Seq: weir.Seq(r.int(i + 1))} }
+func (r row) turn(i int) weir.Precedence {
+	return weir.Precedence{Due: r.time(i), Seq: weir.Seq(r.int(i + 1))}
+}
 
 func (r row) text(i int) string {
 	v, _ := r[i].(string)

@@ -38,7 +38,7 @@ func fullRun(n int) weir.Run {
 	r := plainRun(n)
 	r.State, r.N, r.Tries, r.Error, r.Ended = weir.RunDead, 1<<31, 8, "POST https://a.example: 500", start+7
 	r.Lane.Key = `"tenant 7"`
-	r.Queued, r.Holds = weir.Turn{Due: start - 9, Seq: 1 << 50}, true
+	r.Queued, r.Holds = weir.Precedence{Due: start - 9, Seq: 1 << 50}, true
 	r.Firing = weir.Firing{
 		Reason: weir.Expired, Trigger: "usage", Revision: 1 << 50, Key: `{"n":1}`, Group: groupID(n), PipeRev: 12,
 		Made: start - 1, Executions: []string{"a", "b"}, Members: members(n, 255), Chunks: 3, Hops: 16, Quiet: true,

@@ -76,8 +76,13 @@ pipelines:
 	if len(got) != 1 || !strings.Contains(got[0].body, dead.ID) || !strings.Contains(got[0].body, "410") || !strings.Contains(got[0].body, `"tries":1`) {
 		t.Errorf("the alert is %+v", got)
 	}
-	if alert.Pipeline != "alert" || alert.Reason != "failed" {
+	if alert.Pipeline != "alert" || alert.Reason != "failed" || string(alert.Key) != `{"k":0}` {
 		t.Errorf("what follows is %+v", alert)
+	}
+	group := must(s.Group(t.Context(), dead.Group))
+	ended := must(s.Groups(t.Context(), client.GroupFilter{State: "ended"}, client.Paging{})).Items
+	if group.Run != dead.ID || group.State != "fired" || len(ended) != 1 || ended[0].Run != dead.ID {
+		t.Errorf("the group is shown as %+v, listed as %+v; its run is %s", group, ended, dead.ID)
 	}
 }
 

@@ -14,8 +14,8 @@ func tellsOfDeath(e *weir.Event) bool {
 
 // follow makes the run that a pipeline names in on_failure, when an event says
 // that a run of it died. It has that event as its batch and the group's key of
-// the dead run; it makes no events about itself, so that failures of failures
-// end here.
+// the dead run, but not its group, which made another run; it makes no events
+// about itself, so that failures of failures end here.
 func (f *Fold) follow(rec *weir.Record) {
 	if !tellsOfDeath(rec.Event) {
 		return
@@ -35,7 +35,6 @@ func (f *Fold) follow(rec *weir.Record) {
 		Trigger:    dead.Trigger,
 		Revision:   dead.Revision,
 		Key:        dead.Key,
-		Group:      dead.Group,
 		Made:       rec.At,
 		Executions: addExecution(nil, rec.Event.Execution),
 		Members:    []weir.Member{{Time: rec.Event.TimeOr(rec.At), Seq: rec.Seq}},

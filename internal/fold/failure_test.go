@@ -48,7 +48,7 @@ func TestADeathMakesARunOfWhatFollowsIt(t *testing.T) {
 	}
 	got := b.runs[1]
 	want := weir.Firing{
-		Reason: weir.Failed, Trigger: "t", Revision: dead.Firing.Revision, Key: `{"k":"v"}`, Group: dead.Firing.Group, PipeRev: b.rev,
+		Reason: weir.Failed, Trigger: "t", Revision: dead.Firing.Revision, Key: `{"k":"v"}`, PipeRev: b.rev,
 		Made: b.at, Executions: []string{dead.ID.String()}, Members: []weir.Member{{Time: b.at, Seq: b.seq}},
 		Hops: 1, Quiet: true, Error: "because",
 	}

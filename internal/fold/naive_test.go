@@ -152,7 +152,7 @@ func (n *naive) follow(rec *weir.Record) {
 	origin := weir.Origin{At: rec.At, Shard: n.shard, Seq: rec.Seq, Trigger: dead.Firing.Trigger, Purpose: "failure"}
 	firing := weir.Firing{
 		Reason: weir.Failed, Trigger: dead.Firing.Trigger, Revision: dead.Firing.Revision, Key: dead.Firing.Key,
-		Group: dead.Firing.Group, Made: rec.At, Error: dead.Error,
+		Made: rec.At, Error: dead.Error,
 	}
 	n.makeRun(origin.RunID(), rec.Project, p.OnFailure, firing, []*weir.Record{rec})
 }

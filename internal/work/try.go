@@ -287,8 +287,10 @@ func (l *Loop) scope(ctx context.Context, t *try) step.Scope {
 		}
 	}
 	if run.Firing.Key != "" {
-		s.Group["id"] = run.Firing.Group.String()
 		s.Group["key"] = expr.JSON(run.Firing.Key)
+	}
+	if !run.Firing.Group.IsZero() {
+		s.Group["id"] = run.Firing.Group.String()
 		s.Group["count"] = len(run.Firing.Members)
 	}
 	return s

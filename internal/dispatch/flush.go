@@ -179,11 +179,14 @@ func (d *Dispatcher) maybeTick(ctx context.Context) {
 		return
 	}
 	d.lastTick = time.Now()
-	if _, err := d.Journal.Append(ctx, weir.Batch{Records: []*weir.Record{{}}}); err != nil && ctx.Err() == nil {
+	if _, err := d.Journal.Append(ctx, tick()); err != nil && ctx.Err() == nil {
 		d.Logger.Error("append tick", "err", err)
 		d.lastTick = d.lastTick.Add(failedTick)
 	}
 }
+
+// tick is a record that tells only the time.
+func tick() weir.Batch { return weir.Batch{Records: []*weir.Record{{}}} }
 
 // finish folds what is at hand and writes the last layer. The workers have
 // stopped: its leases are those of tries whose outcome is not on record.

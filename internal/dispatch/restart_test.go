@@ -1,11 +1,15 @@
 package dispatch_test
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"weir"
 	"weir/internal/fold"
+	"weir/internal/journal/chapter"
 )
 
 // changesOf returns the changes of a run that the journal has, by kind.
@@ -274,4 +278,53 @@ func TestAStateAheadOfTheJournalIsRefused(t *testing.T) {
 			t.Errorf("error %v, want a conflict", err)
 		}
 	})
+}
+
+func TestAJournalWhoseEndIsDamagedIsCaughtUpWith(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, r *rig) {
+		dir := t.TempDir()
+		reopen := func() {
+			if err := r.journal.Close(); err != nil {
+				t.Fatal(err)
+			}
+			journal, err := chapter.Open(t.Context(), chapter.Options{Dir: dir, MaxRecords: 2})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.journal, r.refuse.Journal = journal, journal
+		}
+		reopen()
+		first, last := r.event("a").Seq, r.event("b").Seq
+		r.events--
+		r.event("b") // it is there: a chapter begins, and is empty
+		damageLastRecord(t, filepath.Join(dir, "00000001.chapter"))
+		reopen()
+
+		r.start(10)
+		r.apply(each, p)
+		r.event("a")
+		r.wait(0)
+
+		l := r.wantTaken(1)[0]
+		if m := l.Run.Firing.Members; len(m) != 1 || m[0].Seq <= last {
+			t.Errorf("members %v, want the last event alone", m)
+		}
+		if got := r.records(0); got[0].Seq != first || got[1].Seq <= last {
+			t.Errorf("the journal goes on with %d, %d: want record %d gone", got[0].Seq, got[1].Seq, last)
+		}
+	})
+}
+
+// damageLastRecord changes the last byte of a file's last record.
+func damageLastRecord(t *testing.T, name string) {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(bytes.TrimRight(b, "\x00"))-1] ^= 1
+	if err := os.WriteFile(name, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }

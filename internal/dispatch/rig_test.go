@@ -70,7 +70,7 @@ func inBubble(t *testing.T, test func(t *testing.T, r *rig)) {
 			if r.ended != nil {
 				_ = r.end()
 			}
-			if err := errors.Join(state.Close(), journal.Close()); err != nil {
+			if err := errors.Join(state.Close(), r.journal.Close()); err != nil {
 				t.Error(err)
 			}
 		}()

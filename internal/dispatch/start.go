@@ -81,6 +81,8 @@ type leasedRun struct {
 	n uint32 // last change when the lease was flushed
 }
 
+// catchUp folds up to the head. Where damage took all that stood before it, a
+// tick is put behind it, from which everyone goes on.
 func (d *Dispatcher) catchUp(ctx context.Context, head weir.Seq) (records, changes int, err error) {
 	for {
 		cursor, _ := d.fold.Cursor()
@@ -88,11 +90,11 @@ func (d *Dispatcher) catchUp(ctx context.Context, head weir.Seq) (records, chang
 			return records, changes, nil
 		}
 		batch, err := d.Journal.Read(ctx, cursor, turnRecords)
+		if err == nil && len(batch) == 0 {
+			err = d.appendPatiently(ctx, tick())
+		}
 		if err != nil {
 			return 0, 0, err
-		}
-		if len(batch) == 0 {
-			return 0, 0, weir.E("", weir.Internal, "the journal has no record after %d, and its head is %d", cursor, head)
 		}
 		for _, rec := range batch {
 			if rec.Change != nil {
@@ -144,7 +146,7 @@ func (d *Dispatcher) appendPatiently(ctx context.Context, batch weir.Batch) erro
 		if code := weir.CodeOf(err); code != weir.DiskFull && code != weir.Limited {
 			return err
 		}
-		d.Logger.Error("append a lost try: trying until it succeeds", "err", err)
+		d.Logger.Error("append at the start: trying until it succeeds", "err", err)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -142,10 +142,11 @@ func (j *Journal) between(ctx context.Context, low, high weir.Seq) ([]*weir.Reco
 			return all, err
 		}
 		after = records[len(records)-1].Seq
-		if after > high { // what lay between was lost to damage
-			break
+		n := slices.IndexFunc(records, func(r *weir.Record) bool { return r.Seq > high })
+		if n < 0 {
+			n = len(records)
 		}
-		all = append(all, records...)
+		all = append(all, records[:n]...) // those behind high come in the place of what damage took
 	}
 	return all, nil
 }

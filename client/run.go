@@ -9,8 +9,8 @@ import (
 	"weir"
 )
 
-// Run is a run as the API shows it. Events and Attempts are there when it is
-// shown alone.
+// Run is a run as the API shows it. Waits, Events and Attempts are there when it
+// is shown alone.
 type Run struct {
 	ID         string          `json:"id"`
 	Pipeline   string          `json:"pipeline" doc:"Empty for the empty pipeline, which ends at once."`
@@ -21,6 +21,7 @@ type Run struct {
 	Group      string          `json:"group,omitempty" doc:"The group that made it."`
 	Count      int             `json:"count" doc:"How many events are in its batch."`
 	Due        weir.Time       `json:"due,omitzero" format:"date-time" doc:"When it may start; absent once it ended."`
+	Waits      string          `json:"waits,omitempty" doc:"What a pending run waits for, in words: for a place, a rate, a destination, an earlier run, or until a time."`
 	Made       weir.Time       `json:"made" format:"date-time"`
 	Ended      weir.Time       `json:"ended,omitzero" format:"date-time"`
 	Tries      int             `json:"tries" doc:"Tries that count, since it was made or redriven."`

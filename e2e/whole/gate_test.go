@@ -90,6 +90,12 @@ func TestAPlaceThatIsFreeGoesToTheOldestRun(t *testing.T) {
 		}
 	}
 	s.until("one is tried", func() bool { return r.inside() == 1 })
+	if run := s.run(made[3]); run.Waits != "for a place: 1 of 1 of pipeline send are taken" {
+		t.Errorf("the fourth waits %q", run.Waits)
+	}
+	if run := s.run(made[0]); run.State != "running" || run.Waits != "" {
+		t.Errorf("the first is %s and waits %q", run.State, run.Waits)
+	}
 
 	// A waiting one that is cancelled gives its turn on, and one that is tried its place.
 	for _, i := range []int{1, 0} {

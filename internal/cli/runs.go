@@ -180,6 +180,7 @@ func (c *cli) writeRun(w io.Writer, r client.Run) {
 	show.Field(w, "group", r.Group)
 	show.Field(w, "made", r.Made.String())
 	show.Field(w, "due", r.Due.String())
+	show.Field(w, "waits", r.Waits)
 	show.Field(w, "ended", r.Ended.String())
 	show.Field(w, "tries", strconv.Itoa(r.Tries))
 	show.Field(w, "executions", strings.Join(r.Executions, " "))

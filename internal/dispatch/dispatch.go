@@ -186,6 +186,7 @@ func (d *Dispatcher) pass(ctx context.Context) (more bool, err error) {
 	if err := d.skip(ctx); err != nil {
 		return false, err
 	}
+	d.answerWhys()
 	if err := d.maybeFlush(ctx, folded == 0); err != nil {
 		return false, err
 	}

@@ -16,6 +16,7 @@ type inbox struct {
 	finishes []weir.Finish
 	asks     []ask
 	settles  []settle
+	whys     []why
 	draining bool
 }
 
@@ -37,6 +38,15 @@ type settle struct {
 	done   chan struct{}
 	gaveUp <-chan struct{}
 }
+
+// why is a reader that asks what a run waits for.
+type why struct {
+	run    weir.RunID
+	answer chan string
+}
+
+// whyTime is how long such a reader waits for the loop.
+const whyTime = time.Second
 
 func newInbox() inbox { return inbox{wake: make(chan struct{}, 1)} }
 
@@ -85,6 +95,40 @@ func (d *Dispatcher) Settle(ctx context.Context, seq weir.Seq) error {
 		return nil
 	case <-ctx.Done():
 		return weir.E("settle", weir.Behind, "place %d is not folded and written yet: try again", seq)
+	}
+}
+
+// Why says what a run waits for, in words to be read after "waits". It is empty
+// for a run that does not wait, and where the loop has no time to tell.
+func (d *Dispatcher) Why(ctx context.Context, run weir.RunID) string {
+	ctx, cancel := context.WithTimeout(ctx, whyTime)
+	defer cancel()
+	w := why{run, make(chan string, 1)}
+	d.inbox.mu.Lock()
+	d.inbox.whys = append(d.inbox.whys, w)
+	d.inbox.mu.Unlock()
+	d.inbox.nudge()
+	select {
+	case text := <-w.answer:
+		return text
+	case <-ctx.Done():
+		return ""
+	}
+}
+
+// answerWhys is called after the runs that may start were leased: what still
+// waits then waits for something.
+func (d *Dispatcher) answerWhys() {
+	d.inbox.mu.Lock()
+	whys := d.inbox.whys
+	d.inbox.whys = nil
+	d.inbox.mu.Unlock()
+	for _, w := range whys {
+		text := ""
+		if wait, ok := d.lanes.Why(w.run, d.now()); ok {
+			text = wait.String()
+		}
+		w.answer <- text
 	}
 }
 

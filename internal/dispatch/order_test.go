@@ -3,9 +3,11 @@ package dispatch_test
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"weir"
+	"weir/internal/dispatch"
 	"weir/internal/lane"
 )
 
@@ -48,6 +50,45 @@ func TestAnOrderedKeyIsHeldOverARestart(t *testing.T) {
 		r.wait(time.Second)
 		if second := r.newest(2); second.Run.ID == first.Run.ID {
 			t.Error("the first was tried again")
+		}
+	})
+}
+
+func TestWhatARunWaitsForIsTold(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.start(10)
+		r.apply(each, ordered)
+		r.event("a")
+		r.event("a")
+		first := r.newest(1)
+		rec := r.records(r.journal.Head() - 1)[0]
+		origin := weir.Origin{At: rec.At, Seq: rec.Seq, Trigger: each.Name, Purpose: "match"}
+		second := origin.RunID()
+
+		if got, want := r.d.Why(t.Context(), second), "for "+first.Run.ID.String()+", which comes before it"; got != want {
+			t.Errorf("the second waits %q, want %q", got, want)
+		}
+		if got := r.d.Why(t.Context(), first.Run.ID); got != "" {
+			t.Errorf("the first is being tried, and waits %q", got)
+		}
+		r.change(first, weir.Retrying, time.Minute)
+		r.finish(first)
+		if got := r.d.Why(t.Context(), first.Run.ID); !strings.HasPrefix(got, "until ") {
+			t.Errorf("the first waits %q, want until its next try", got)
+		}
+	})
+}
+
+func TestWhoAsksALoopThatDoesNotAnswerIsNotKept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+
+		got := dispatch.New(dispatch.Options{}).Why(t.Context(), weir.RunID{1})
+
+		if took := time.Since(began); got != "" || took > time.Second {
+			t.Errorf("%q after %v", got, took)
 		}
 	})
 }

@@ -307,7 +307,7 @@ func (m *machine) Check(t *rapid.T) {
 		if m.set.Running(id) != r.running {
 			t.Fatalf("Running(%s) = %v", id, !r.running)
 		}
-		wait, ok := m.set.Why(id)
+		wait, ok := m.set.Why(id, m.now)
 		if ok != r.waits() {
 			t.Fatalf("Why(%s) = %v, %v", id, wait, ok)
 		}

@@ -73,6 +73,10 @@ func (s *Set) isImpatient(t *ticket) bool {
 	return t.Fresh && s.limits.pipeline(t.queue.owner.id, t.queue.name.pipeline).Skip
 }
 
+// first returns the run for which the others wait: the one that is being tried,
+// or the next.
+func (q *queue) first() *ticket { return cmp.Or(q.trying, q.stands) }
+
 // isBehind reports whether the run must wait for others of its ordered key.
 func (s *Set) isBehind(id weir.RunID) bool {
 	t := s.tickets[id]

@@ -76,8 +76,8 @@ func TestAHeldRunKeepsItsKeyAtAShutOrigin(t *testing.T) {
 	s.line("b", 2, goesTo(alive))
 
 	s.admits(t, 10, 9)
-	if w, _ := s.Why(s.id("b")); w.For != Earlier {
-		t.Errorf("b waits for %v, want an earlier run", w)
+	if w, _ := s.Why(s.id("b"), 0); w != (Wait{For: Earlier, Run: s.id("a")}) {
+		t.Errorf("b waits %v, want for a", w)
 	}
 	s.finish(weir.Reached, 11, "full")
 	s.admits(t, 11, 9, "a")
@@ -254,7 +254,7 @@ func TestRunsAtOriginsLeavePlacesToOthers(t *testing.T) {
 	s.add("quick", weir.Lane{Project: 1, Pipeline: "q"}, 2)
 
 	s.admits(t, 10, 9, "a", "of another project", "quick")
-	if w, _ := s.Why(s.id("b")); w.For != Outside {
+	if w, _ := s.Why(s.id("b"), 0); w.For != Outside {
 		t.Errorf("b waits for %v, want a free worker", w)
 	}
 	if s.enters("quick", alive, 10) {

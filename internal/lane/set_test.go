@@ -123,35 +123,35 @@ func TestLimitsHoldForPipelineKeyAndOrigin(t *testing.T) {
 			[]weir.Lane{{Pipeline: "p"}, {Pipeline: "p", Origin: dead}, {Pipeline: "p", Key: "k"}},
 			[]string{"a", "b"},
 			[]string{"c"},
-			Wait{For: PipelineLimit, Limit: 2},
+			Wait{For: PipelineLimit, Name: "p", Used: 2, Limit: 2},
 		},
 		{
 			"key", limits(0, 1, 0),
 			[]weir.Lane{{Pipeline: "p", Key: "k"}, {Pipeline: "p", Key: "l"}, {Pipeline: "p", Key: "k", Origin: alive}},
 			[]string{"a", "b"},
 			[]string{"c"},
-			Wait{For: KeyLimit, Limit: 1},
+			Wait{For: KeyLimit, Name: "p", Key: "k", Used: 1, Limit: 1},
 		},
 		{
 			"a key is one pipeline's", limits(0, 1, 0),
 			[]weir.Lane{{Pipeline: "p", Key: "k"}, {Pipeline: "q", Key: "k"}, {Pipeline: "p", Key: "k"}},
 			[]string{"a", "b"},
 			[]string{"c"},
-			Wait{For: KeyLimit, Limit: 1},
+			Wait{For: KeyLimit, Name: "p", Key: "k", Used: 1, Limit: 1},
 		},
 		{
 			"origin", limits(0, 0, 2),
 			[]weir.Lane{{Pipeline: "p", Origin: alive}, {Pipeline: "q", Origin: alive}, {Pipeline: "r", Origin: alive}},
 			[]string{"a", "b"},
 			[]string{"c"},
-			Wait{For: OriginLimit, Limit: 2},
+			Wait{For: OriginLimit, Name: alive, Used: 2, Limit: 2},
 		},
 		{
 			"no origin", limits(0, 0, 1),
 			[]weir.Lane{{Pipeline: "p", Origin: alive}, {Pipeline: "p"}, {Pipeline: "p", Origin: alive}},
 			[]string{"a", "b"},
 			[]string{"c"},
-			Wait{For: OriginLimit, Limit: 1},
+			Wait{For: OriginLimit, Name: alive, Used: 1, Limit: 1},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -163,7 +163,7 @@ func TestLimitsHoldForPipelineKeyAndOrigin(t *testing.T) {
 			}
 
 			s.admits(t, 10, 9, c.first...)
-			if why, ok := s.Why(s.id("c")); !ok || why != c.why {
+			if why, ok := s.Why(s.id("c"), 0); !ok || why != c.why {
 				t.Errorf("Why = %+v, want %+v", why, c.why)
 			}
 			s.finish(weir.Reached, 10, "a")
@@ -296,7 +296,7 @@ func TestABreakerOpensAfterTenFailuresAndLetsOneProbeThrough(t *testing.T) {
 	if next, ok := s.NextDue(); !ok || next != until {
 		t.Errorf("NextDue = %v, want the probe at %v", next, until)
 	}
-	if why, _ := s.Why(s.id("b")); why != (Wait{For: OpenBreaker, Until: until}) {
+	if why, _ := s.Why(s.id("b"), 0); why != (Wait{For: OpenBreaker, Name: dead, Until: until}) {
 		t.Errorf("Why = %+v, want the breaker until %v", why, until)
 	}
 	s.admits(t, until-1, 9)
@@ -367,7 +367,7 @@ func TestAProbeThatIsRemovedLetsTheNextThrough(t *testing.T) {
 	}
 	now := weir.Time(0).Add(BreakerWait)
 	s.admits(t, now, 9, "a")
-	if why, _ := s.Why(s.id("b")); why != (Wait{For: OpenBreaker}) {
+	if why, _ := s.Why(s.id("b"), 0); why != (Wait{For: OpenBreaker, Name: dead}) {
 		t.Errorf("Why = %+v, want the breaker and no time while a probe is under way", why)
 	}
 
@@ -417,7 +417,7 @@ func TestNextDueIsTheEarliestTimeAtWhichALaneHasSomething(t *testing.T) {
 	if next, ok := s.NextDue(); !ok || next != 60 {
 		t.Errorf("NextDue = %d, want 60: a waits for a place", next)
 	}
-	if why, _ := s.Why(s.id("c")); why != (Wait{For: NotDue, Until: 60}) {
+	if why, _ := s.Why(s.id("c"), 0); why != (Wait{For: NotDue, Until: 60}) {
 		t.Errorf("Why = %+v, want due at 60", why)
 	}
 }
@@ -435,15 +435,27 @@ func TestRunsThatAreDueAreFoundWhateverStopsThem(t *testing.T) {
 	}
 }
 
-func TestStopsHaveWords(t *testing.T) {
+func TestWhatIsWaitedForIsSaidInWords(t *testing.T) {
 	t.Parallel()
-	for s := Turn; s <= OpenBreaker; s++ {
-		if s.String() == "" {
-			t.Errorf("stop %d has no word", s)
+	at := weir.Time(0).Add(time.Hour)
+	for want, w := range map[string]Wait{
+		"for its turn and a free worker":                                  {},
+		"until 1970-01-01T01:00:00.000000Z":                               {For: NotDue, Until: at},
+		"for a place: 4 of 4 of pipeline p are taken":                     {For: PipelineLimit, Name: "p", Used: 4, Limit: 4},
+		"for a place: 2 of 1 of key \"k\" in pipeline p are taken":        {For: KeyLimit, Name: "p", Key: `"k"`, Used: 2, Limit: 1},
+		"for a place: 64 of 64 at http://a are taken":                     {For: OriginLimit, Name: "http://a", Used: 64, Limit: 64},
+		"for http://a, which could not be reached: another run is asking": {For: OpenBreaker, Name: "http://a"},
+		"until 1970-01-01T01:00:00.000000Z for the rate of pipeline p":    {For: PipelineRate, Name: "p", Until: at},
+		"until 1970-01-01T01:00:00.000000Z for the rate of http://a":      {For: OriginRate, Name: "http://a", Until: at},
+		"for a free worker: as many runs are at destinations as may be":   {For: Outside},
+		"for run_01000000000000000000000000000000, which comes before it": {For: Earlier, Run: weir.RunID{1}},
+		"for http://a, which could not be reached: nothing asks it before 1970-01-01T01:00:00.000000Z": {
+			For: OpenBreaker, Name: "http://a", Until: at,
+		},
+	} {
+		if got := w.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
-	}
-	if Stop(99).String() != "unknown" {
-		t.Error("a stop that is none has a word")
 	}
 }
 

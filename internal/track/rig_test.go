@@ -52,6 +52,9 @@ func newRig(t *testing.T) *rig {
 // Running plays the dispatcher.
 func (r *rig) Running(run weir.RunID) bool { return r.trying[run] }
 
+// Why plays the dispatcher, to which all wait for the same.
+func (r *rig) Why(context.Context, weir.RunID) string { return "for a test" }
+
 func (r *rig) append(records ...*weir.Record) []weir.Item {
 	r.t.Helper()
 	bound := records[0].Event == nil

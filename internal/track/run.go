@@ -21,6 +21,9 @@ func (r *Reader) Run(ctx context.Context, project weir.ProjectID, id weir.RunID)
 	for _, rec := range changes {
 		run.Attempts = append(run.Attempts, attempt(rec))
 	}
+	if run.State == weir.RunPending.String() {
+		run.Waits = r.Dispatcher.Why(ctx, id)
+	}
 	if firing != nil {
 		run.Events, err = r.uids(ctx, firing.Members)
 	}

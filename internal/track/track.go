@@ -28,9 +28,10 @@ type State interface {
 	Definition(ctx context.Context, project weir.ProjectID, kind weir.DefinitionKind, name string, revision uint64) (weir.Definition, error)
 }
 
-// Dispatcher knows what is being tried at this moment.
+// Dispatcher knows what is being tried at this moment, and what others wait for.
 type Dispatcher interface {
 	Running(run weir.RunID) bool
+	Why(ctx context.Context, run weir.RunID) string
 }
 
 // Reader answers the API's questions.

@@ -97,7 +97,7 @@ var rooms = []room{
 	{path: "internal/cli", layer: layerCLI, also: []string{"internal/config", "internal/cli/*", "docs"}},
 	{
 		path: "internal/cli/files", layer: layerCLI,
-		also: []string{"internal/cli/show", "internal/project/pack", "internal/project/export"},
+		also: []string{"internal/cli/show", "internal/project/yaml", "internal/project/pack", "internal/project/export"},
 	},
 	{path: "internal/cli/*", layer: layerCLI, also: []string{"internal/cli/show"}},
 	{path: "internal/archtest", layer: layerAlone},

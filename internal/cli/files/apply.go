@@ -16,6 +16,7 @@ import (
 	"weir/client"
 	"weir/internal/cli/show"
 	"weir/internal/project/pack"
+	"weir/internal/project/yaml"
 )
 
 // Apply is what is to be applied, and how.
@@ -113,7 +114,7 @@ func changeLine(c client.Change) string {
 	return line
 }
 
-var placed = regexp.MustCompile(`^(.*):(\d+):(\d+): `)
+var placed = regexp.MustCompile(`^(.*):(\d+):(\d+): (.*)$`)
 
 // withLines puts below each problem that has a place the line that it is about,
 // with a mark at the column.
@@ -122,31 +123,26 @@ func withLines(err error, roots []pack.Root) error {
 	if !ok || e.Code != weir.Invalid {
 		return err
 	}
-	texts := map[string][]byte{}
+	files := map[string]*yaml.Reader{}
 	for i := range roots {
 		for name, text := range roots[i].Files {
-			texts[roots[i].Shown(name)] = text
+			shown := roots[i].Shown(name)
+			files[shown] = &yaml.Reader{Name: shown, Text: string(text)}
 		}
 	}
-	var b strings.Builder
+	var told []string
 	marked := false
 	for problem := range strings.SplitSeq(e.Message, "\n") {
-		b.WriteString("\n" + problem)
-		m := placed.FindStringSubmatch(problem)
-		if m == nil {
-			continue
+		if m := placed.FindStringSubmatch(problem); m != nil && files[m[1]] != nil {
+			line, _ := strconv.Atoi(m[2])
+			column, _ := strconv.Atoi(m[3])
+			problem = strings.TrimSuffix(files[m[1]].Problem(&yaml.Node{Line: line, Column: column}, "", m[4]).Show(), "\n")
+			marked = true
 		}
-		lines := strings.Split(string(texts[m[1]]), "\n")
-		line, _ := strconv.Atoi(m[2])
-		column, _ := strconv.Atoi(m[3])
-		if line < 1 || line > len(lines) || column < 1 || column > len(lines[line-1])+1 {
-			continue
-		}
-		fmt.Fprintf(&b, "\n    %s\n    %s^", show.Printable(lines[line-1]), strings.Repeat(" ", column-1))
-		marked = true
+		told = append(told, problem)
 	}
 	if !marked {
 		return err
 	}
-	return weir.E("", weir.Invalid, "%s", strings.TrimPrefix(b.String(), "\n"))
+	return weir.E("", weir.Invalid, "%s", strings.Join(told, "\n"))
 }

@@ -211,6 +211,9 @@ func (c *Client) prepare(ctx context.Context, r *request) (*http.Request, error)
 			req.Header.Set(name, value)
 		}
 	}
+	if strings.ContainsFunc(c.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, errors.New("the token has a space, a line's end or another character that no token has")
+	}
 	if c.Token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.Token)
 	}

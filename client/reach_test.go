@@ -59,3 +59,17 @@ func TestARequestThatWasGivenUpDoesNotBlameTheServer(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestATokenThatNoneCanBeIsSaidAndNotSent(t *testing.T) {
+	t.Parallel()
+	for _, wrong := range []string{"weir_x\n", "weir_x\r", "weir x", "weir_ö"} {
+		c, asked := serve(t, reply(`{}`))
+		c.Token = wrong
+
+		_, err := c.Version(t.Context())
+
+		if weir.CodeOf(err) != weir.Invalid || !strings.Contains(err.Error(), "the token has") || *asked != 0 {
+			t.Errorf("%q: asked %d times, %v", wrong, *asked, err)
+		}
+	}
+}

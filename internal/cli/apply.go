@@ -64,6 +64,9 @@ is a file of its own, and so is each schema; files of the same names are replace
   weir export --dir project`,
 		RunE: c.call(func(ctx context.Context, cl *client.Client, args []string) error {
 			e.Kind, e.JSON = weir.DefinitionKind(kind), form == "json"
+			if e.JSON && e.Dir != "" {
+				return weir.E("", weir.Invalid, "the files below it are YAML: leave out -o json").WithField("--dir")
+			}
 			e.Names = args
 			return e.Run(ctx, cl, c.Out)
 		}),

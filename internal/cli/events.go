@@ -146,7 +146,7 @@ func (c *cli) refusalsCommand() *cobra.Command {
 		})
 	})
 	f := cmd.Flags()
-	f.StringVar(&filter.Door, "door", "", "at this door: api, hook/NAME or fold")
+	f.StringVar(&filter.Door, "door", "", "at this door: api, hook/NAME, apply or fold")
 	f.StringVar((*string)(&filter.Code), "code", "", "with this code, such as invalid")
 	f.StringVar(&filter.Type, "type", "", "of events of these types: globs, with commas between")
 	period.flags(cmd, "turned away")

@@ -93,11 +93,25 @@ func (r *reader) wrongCode(n *yaml.Node, err error) {
 		message = e.Message
 		at.Line, at.Column = r.within(n, strings.Count(before, "\n")+1, utf8.RuneCountInString(before[line:])+1)
 	}
-	hint := ""
+	hint := operatorHint(message)
 	if !n.Quoted && strings.Contains(string(r.Line(at.Line)), " #") {
 		hint = `what follows " #" is a comment: quote the text`
 	}
 	r.Fail(&at, hint, "%s", message)
+}
+
+// operatorHint says how CEL writes an operator of other languages.
+func operatorHint(message string) string {
+	what, _ := strings.CutSuffix(message, " does not belong here")
+	switch strings.Trim(what, "' ") {
+	case "=":
+		return "to compare is =="
+	case "and":
+		return "and is &&"
+	case "or":
+		return "or is ||"
+	}
+	return ""
 }
 
 // within returns the place in the file of a place in a scalar's text. Where

@@ -182,7 +182,9 @@ func (t *triggerReader) expire(n *yaml.Node) string {
 	if t.never = text == "never"; t.never || text == "" {
 		return text
 	}
-	if _, err := timex.Parse(text); err != nil {
+	if _, err := weir.ParseDuration(text); err == nil {
+		t.Fail(n, "such as opened + "+text, "%s is how long, and not from when", text)
+	} else if _, err := timex.Parse(text); err != nil {
 		t.wrongCode(n, err)
 	}
 	return text

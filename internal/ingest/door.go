@@ -128,15 +128,15 @@ func (d *Door) publish(ctx context.Context, entry Entry, in Decoded) ([]Accepted
 		d.removeBlobs(ctx, in.Events)
 		return nil, err
 	}
-	return d.append(ctx, entry, in.Events)
+	return d.append(ctx, d.journal, entry, in.Events)
 }
 
 // append makes events that were checked durable.
-func (d *Door) append(ctx context.Context, entry Entry, events []*weir.Event) ([]Accepted, error) {
+func (d *Door) append(ctx context.Context, journal Journal, entry Entry, events []*weir.Event) ([]Accepted, error) {
 	if err := d.spill(ctx, events); err != nil {
 		return nil, err
 	}
-	receipts, err := d.journal.Append(ctx, batchOf(entry.Project, events))
+	receipts, err := journal.Append(ctx, batchOf(entry.Project, events))
 	if err != nil {
 		if isUnwritten(err) {
 			d.removeBlobs(ctx, events)

@@ -106,7 +106,7 @@ func (l *lines) appendChunk(ctx context.Context, entry Entry, c *chunk) error {
 	if len(c.events) == 0 {
 		return nil
 	}
-	accepted, err := l.append(ctx, entry, c.events)
+	accepted, err := l.append(ctx, waiting{l.journal}, entry, c.events)
 	for _, a := range accepted {
 		c.Seq = max(c.Seq, a.Seq)
 		if a.Duplicate {
@@ -117,6 +117,28 @@ func (l *lines) appendChunk(ctx context.Context, entry Entry, c *chunk) error {
 	}
 	return err
 }
+
+// waiting is a journal for those who can wait while too much waits there: of
+// lines no more are read meanwhile, so that their sender waits, too.
+type waiting struct{ Journal }
+
+// Append appends once there is room.
+func (w waiting) Append(ctx context.Context, batches ...weir.Batch) ([]weir.Receipt, error) {
+	for {
+		receipts, err := w.Journal.Append(ctx, batches...)
+		if weir.CodeOf(err) != weir.Limited {
+			return receipts, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(askAgain):
+		}
+	}
+}
+
+// askAgain is about what a few appends take.
+const askAgain = 20 * time.Millisecond
 
 // chunk is some lines, and what was made of them.
 type chunk struct {

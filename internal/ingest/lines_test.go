@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -255,6 +256,40 @@ func TestAJournalThatTakesNothingEndsTheUpload(t *testing.T) {
 	if len(got) != 0 || weir.CodeOf(err) != weir.DiskFull || in.read > 1<<20 || len(refusalsOf(t, door, refusals)) != 0 {
 		t.Errorf("%+v, %v after %d bytes", got, err, in.read)
 	}
+}
+
+// crowded is a journal in which too much waits at first.
+type crowded struct {
+	Journal
+	left int
+}
+
+func (c *crowded) Append(ctx context.Context, batches ...weir.Batch) ([]weir.Receipt, error) {
+	if c.left--; c.left >= 0 {
+		return nil, weir.E("append", weir.Limited, "too much waits")
+	}
+	return c.Journal.Append(ctx, batches...)
+}
+
+func TestLinesWaitWhileTooMuchWaitsInTheJournal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct {
+			left    int
+			code    weir.Code
+			records int
+		}{{100, "", 3}, {1_000_000, weir.Limited, 0}} { // for a minute at most
+			door, journal, _, blobs := stocked(t, Limits{Lines: 2, Inline: 10})
+			door.journal = &crowded{journal, c.left}
+
+			in := strings.NewReader(strings.Repeat(`"data that is a blob"`+"\n", 3))
+			_, err := take(t, door, Lines{In: in, Query: url.Values{"type": {"t"}}, Source: "/s"})
+
+			if weir.CodeOf(err) != c.code || len(journal.records) != c.records || len(blobs.blobs) != c.records {
+				t.Errorf("%v, %d records, %d blobs", err, len(journal.records), len(blobs.blobs))
+			}
+		}
+	})
 }
 
 // broken fails to check.

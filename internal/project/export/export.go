@@ -69,12 +69,13 @@ func Directory(definitions []weir.Definition) (map[string][]byte, error) {
 	return out, err
 }
 
-// schemas moves the schemas of declared events to files of their own.
+// schemas moves the schemas of declared events to files of their own, where their
+// names are fit for a file's: not hidden, not too long, and not taken.
 func schemas(events mapping, out map[string][]byte) {
 	for i, e := range events {
 		body := e.value.(mapping) //nolint:forcetypeassert // a definition is a mapping
 		name := "schemas/" + strings.Map(fileRune, e.key) + ".json"
-		if _, taken := out[name]; taken || len(body) == 0 {
+		if _, taken := out[name]; taken || len(body) == 0 || e.key[0] == '.' || len(e.key) > 200 {
 			continue
 		}
 		var b bytes.Buffer
@@ -109,7 +110,7 @@ func fileOf(definitions []weir.Definition) (mapping, error) {
 	for _, section := range sections {
 		var all mapping
 		for _, d := range definitions {
-			if _, inline := x.steps[d.Name]; d.Kind != section.kind || inline {
+			if _, inline := x.steps[d.Name]; d.Kind != section.kind || inline && d.Kind == weir.KindPipeline {
 				continue
 			}
 			v, err := x.definition(d)

@@ -1,8 +1,10 @@
 package export
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -106,6 +108,38 @@ func TestExamplesAreExportedAsPeopleWriteThem(t *testing.T) {
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", golden, diff)
 	}
+}
+
+func TestAnEventMayHaveTheNameOfStepsInATrigger(t *testing.T) {
+	t.Parallel()
+	set, err := project.Parse(project.File{Name: "x.yaml", Text: []byte(
+		"{events: {order.run: {}}, triggers: {order: {match: {type: order.run}, run: [{log: {message: x}}]}}}",
+	)})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	same(t, set.Definitions())
+}
+
+func TestASchemaWhoseNameIsNotFitForAFileStandsInItsEvent(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("a.", 120) + "b"
+	var events []weir.Definition
+	for _, name := range []string{".hidden", "a/b", "a_b", long} {
+		events = append(events, weir.Definition{Kind: weir.KindEventType, Name: name, Body: []byte(`{"schema":{"title":"` + name + `"}}`)})
+	}
+
+	files, err := Directory(events)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	want := []string{"events.yaml", "schemas/a_b.json"}
+	if got := slices.Sorted(maps.Keys(files)); !slices.Equal(got, want) {
+		t.Errorf("files %q, want %q", got, want)
+	}
+	same(t, events)
 }
 
 func FuzzExport(f *testing.F) {

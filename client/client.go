@@ -192,6 +192,9 @@ func pause(resp *http.Response) time.Duration {
 }
 
 func (c *Client) prepare(ctx context.Context, r *request) (*http.Request, error) {
+	if strings.ContainsFunc(c.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, errors.New("the token has a space, a line's end or another character that no token has")
+	}
 	target := strings.TrimSuffix(c.URL, "/") + r.path
 	if len(r.query) > 0 {
 		target += "?" + r.query.Encode()
@@ -210,9 +213,6 @@ func (c *Client) prepare(ctx context.Context, r *request) (*http.Request, error)
 		if value != "" {
 			req.Header.Set(name, value)
 		}
-	}
-	if strings.ContainsFunc(c.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, errors.New("the token has a space, a line's end or another character that no token has")
 	}
 	if c.Token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.Token)

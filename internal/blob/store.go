@@ -52,15 +52,15 @@ func New(dir string) (*Store, error) {
 	s := &Store{dir: dir}
 	tmp := filepath.Join(dir, tmpDir)
 	if err := os.MkdirAll(tmp, 0o700); err != nil {
-		return nil, failure("open blobs", err)
+		return nil, failure("open "+dir, err)
 	}
 	halves, err := os.ReadDir(tmp)
 	if err != nil {
-		return nil, failure("open blobs", err)
+		return nil, failure("open "+dir, err)
 	}
 	for _, f := range halves {
 		if err := os.Remove(filepath.Join(tmp, f.Name())); err != nil {
-			return nil, failure("open blobs", err)
+			return nil, failure("open "+dir, err)
 		}
 	}
 	return s, errors.Join(syncDir(dir), syncDir(filepath.Dir(dir)))
@@ -210,8 +210,15 @@ func syncDir(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// failure gives an error of the file system a code.
+// failure gives an error of the file system a code. Publishers see it, and they
+// are not told where the server's files are.
 func failure(op string, err error) error {
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
+		err = fmt.Errorf("%s: %w", at.Op, at.Err)
+	}
+	if at, ok := errors.AsType[*os.LinkError](err); ok {
+		err = fmt.Errorf("%s: %w", at.Op, at.Err)
+	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return weir.E(op, weir.DiskFull, "no room on the disk for a blob: %w", err)
 	}
@@ -225,7 +232,7 @@ func readFailure(id string, err error) error {
 	case errors.Is(err, syscall.EIO):
 		return damaged(id, "%w", err)
 	default:
-		return weir.E("read blob", weir.Unavailable, "%w", err)
+		return failure("read blob", err)
 	}
 }
 

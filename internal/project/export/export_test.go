@@ -126,7 +126,7 @@ func TestASchemaWhoseNameIsNotFitForAFileStandsInItsEvent(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a.", 120) + "b"
 	var events []weir.Definition
-	for _, name := range []string{".hidden", "a/b", "a_b", long} {
+	for _, name := range []string{".hidden", long, "a/b", "a_b"} {
 		events = append(events, weir.Definition{Kind: weir.KindEventType, Name: name, Body: []byte(`{"schema":{"title":"` + name + `"}}`)})
 	}
 

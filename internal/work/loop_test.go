@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"weir"
+	"weir/internal/pipeline"
 )
 
 // timeless ignores what the clock decides.
@@ -432,10 +433,11 @@ func TestAppendIsRepeatedAndStepsAreNot(t *testing.T) {
 func TestOutcomeThatTheJournalRefusesKillsItsRunAlone(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, Options{})
-	bad := weir.RunID{15: 66}
+	bad, refusals := weir.RunID{15: 66}, 3 // together, alone, and once more though it is bare
 	b.journal.fail = func(batches []weir.Batch) error {
 		for _, batch := range batches {
-			if batch.Records[0].Change.Run == bad && batch.Records[0].Change.Kind != weir.Died {
+			if batch.Records[0].Change.Run == bad && refusals > 0 {
+				refusals--
 				return weir.E("append", weir.TooLarge, "a record of 20 MiB")
 			}
 		}
@@ -461,6 +463,31 @@ func TestOutcomeThatTheJournalRefusesKillsItsRunAlone(t *testing.T) {
 		if c.Run == bad && (c.Error != "the outcome cannot be kept: append: a record of 20 MiB" || c.Firing == nil) {
 			t.Errorf("got %+v", c)
 		}
+	}
+	told := b.journal.emitted(1) // without the batch
+	if len(told) != 1 || told[0].Type != pipeline.DeadType || told[0].Cause != bad {
+		t.Errorf("emitted %+v, want one event that tells of the death", told)
+	}
+}
+
+func TestStepsWhoseEventsCannotBeKeptAreNotDone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Options{})
+	b.journal.fail = func(batches []weir.Batch) error {
+		if len(batches[0].Records) > 2 {
+			return weir.E("append", weir.TooLarge, "over 32 MiB")
+		}
+		return nil
+	}
+
+	_, changes := b.try(b.run(`{"n":1}`), steps(logStep("x"), emitStep("y"), emitStep("z")))
+
+	var done []bool
+	for _, s := range changes[0].Attempt.Steps {
+		done = append(done, s.Finished)
+	}
+	if diff := cmp.Diff([]bool{true, false, false}, done); diff != "" || changes[0].Kind != weir.Died {
+		t.Errorf("%+v, steps done (-want +got):\n%s", changes[0], diff)
 	}
 }
 

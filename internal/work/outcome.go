@@ -87,19 +87,28 @@ func stale(b weir.Batch) weir.Batch {
 	})
 }
 
-// bare makes of a batch that the journal cannot take one that it can: the run
-// died of it, and its events are left out.
-func bare(b weir.Batch, reason error) weir.Batch {
+// bare makes of a batch that the journal cannot take one that it always can: the
+// run died of it. Its events are left out, and the steps that emitted them count
+// as not done.
+func bare(run *weir.Run, b weir.Batch, reason error) weir.Batch {
 	c := *b.Records[0].Change
 	attempt := *c.Attempt
 	attempt.Steps = slices.Clone(attempt.Steps)
 	for i := range attempt.Steps {
-		attempt.Steps[i].Output = nil
+		s := &attempt.Steps[i]
+		s.Output, s.Detail = nil, ""
+		if s.Emitted > 0 {
+			s.Finished, s.Emitted, s.Acted = false, 0, 0
+		}
 	}
 	attempt.Log = ""
 	c.Kind, c.After, c.Attempt = weir.Died, 0, &attempt
 	c.Error = oneLine("the outcome cannot be kept: " + reason.Error())
-	return alone(b, c)
+	out := alone(b, c)
+	if !run.Firing.Quiet {
+		out.Records = append(out.Records, pipeline.DeadEvent(run, &c))
+	}
+	return out
 }
 
 func alone(b weir.Batch, c weir.Change) weir.Batch {

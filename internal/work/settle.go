@@ -2,6 +2,7 @@ package work
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"weir"
@@ -30,7 +31,7 @@ func (l *Loop) trySlice(writes context.Context, leases []weir.Lease) int {
 		ended = append(ended, weir.Finish{Run: leases[i].Run.ID, Verdict: end.verdict})
 		size += t.size()
 	}
-	durable := l.settle(writes, batches)
+	durable := l.settle(writes, leases, batches)
 	l.releaseQuick(len(ended))
 	if durable {
 		l.Dispatcher.Finish(ended)
@@ -48,19 +49,20 @@ func (l *Loop) trySlow(h begun, writes context.Context) {
 		defer cancel()
 	}
 	end := l.attempt(ctx, &t)
-	durable := l.settle(writes, []weir.Batch{t.batch(end, l.Node, time.Now())})
+	durable := l.settle(writes, []weir.Lease{h.lease}, []weir.Batch{t.batch(end, l.Node, time.Now())})
 	l.release(h.lease.Run.ID)
 	if durable {
 		l.Dispatcher.Finish([]weir.Finish{{Run: h.lease.Run.ID, Verdict: end.verdict}})
 	}
 }
 
-// settle appends the outcomes of tries, and the attempts of those that came
-// second as stale. It reports whether all that can be kept is durable.
-func (l *Loop) settle(ctx context.Context, batches []weir.Batch) bool {
-	receipts, err := l.append(ctx, batches)
+// settle appends the outcomes of the tries of leases, and the attempts of those
+// that came second as stale. It reports whether all are durable: if not, ctx has
+// ended.
+func (l *Loop) settle(ctx context.Context, leases []weir.Lease, batches []weir.Batch) bool {
+	receipts, err := l.append(ctx, batches, weir.Invalid, weir.TooLarge)
 	if err != nil && ctx.Err() == nil {
-		return l.settleApart(ctx, batches, err)
+		return l.settleApart(ctx, leases, batches, err)
 	}
 	if err != nil {
 		l.Logger.Error("outcomes of tries are lost: the journal took none until the end", "tries", len(batches), "err", err)
@@ -77,7 +79,7 @@ func (l *Loop) settle(ctx context.Context, batches []weir.Batch) bool {
 	if len(late) == 0 {
 		return true
 	}
-	_, err = l.append(ctx, late)
+	_, err = l.append(ctx, late, weir.Invalid, weir.TooLarge)
 	if err != nil {
 		l.Logger.Warn("stale attempts are not kept", "tries", len(late), "err", err)
 	}
@@ -95,20 +97,21 @@ func (l *Loop) refuseTired(b weir.Batch) {
 
 // settleApart appends, one by one, batches that the journal refused together,
 // and those that it refuses alone in a bare form.
-func (l *Loop) settleApart(ctx context.Context, batches []weir.Batch, reason error) bool {
-	durable := true
-	for _, b := range batches {
-		if len(batches) > 1 {
-			durable = l.settle(ctx, []weir.Batch{b}) && durable
-			continue
+func (l *Loop) settleApart(ctx context.Context, leases []weir.Lease, batches []weir.Batch, reason error) bool {
+	if len(batches) > 1 {
+		durable := true
+		for i := range batches {
+			durable = l.settle(ctx, leases[i:i+1], batches[i:i+1]) && durable
 		}
-		l.Logger.Error("the journal cannot keep an outcome", "run", b.Records[0].Change.Run.String(), "err", reason)
-		if _, err := l.append(ctx, []weir.Batch{bare(b, reason)}); err != nil {
-			l.Logger.Error("nor that the run died of it", "run", b.Records[0].Change.Run.String(), "err", err)
-			durable = false
-		}
+		return durable
 	}
-	return durable
+	run := &leases[0].Run
+	l.Logger.Error("the journal cannot keep an outcome", "run", run.ID.String(), "err", reason)
+	_, err := l.append(ctx, []weir.Batch{bare(run, batches[0], reason)})
+	if err != nil {
+		l.Logger.Error("nor, until the end, that the run died of it", "run", run.ID.String(), "err", err)
+	}
+	return err == nil
 }
 
 const (
@@ -117,15 +120,13 @@ const (
 )
 
 // append appends batches, again and again where the journal is not able to for
-// a while, because what they tell has happened. It fails where repeating does
-// not help, or when ctx ends.
-func (l *Loop) append(ctx context.Context, batches []weir.Batch) ([]weir.Receipt, error) {
+// a while, because what they tell has happened. It fails with the codes that are
+// final, for which repeating does not help, and when ctx ends.
+func (l *Loop) append(ctx context.Context, batches []weir.Batch, final ...weir.Code) ([]weir.Receipt, error) {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		receipts, err := l.Journal.Append(ctx, batches...)
-		switch weir.CodeOf(err) {
-		case "", weir.Invalid, weir.TooLarge:
+		if err == nil || slices.Contains(final, weir.CodeOf(err)) {
 			return receipts, err
-		default:
 		}
 		if pause == firstPause {
 			l.Logger.Warn("append outcomes: trying until it succeeds", "tries", len(batches), "err", err)

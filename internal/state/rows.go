@@ -11,8 +11,9 @@ type GroupFilter struct {
 	Project weir.ProjectID
 	Trigger string
 	Having  string       // as that of RunFilter
-	After   weir.GroupID // the last id of the page before
+	After   weir.GroupID // the Reached of the page before
 	Limit   int          // 0 is DefaultLimit
+	Look    int          // as that of RunFilter
 }
 
 // RunFilter says which runs in state to list, newest first. Zero fields but
@@ -24,11 +25,22 @@ type RunFilter struct {
 	State     weir.RunState
 	Pipeline  string
 	Trigger   string
-	Execution string     // looked for in every run that the other fields leave: slow over very many
-	Having    string     // likewise: bytes that stand somewhere in the stored form, for callers that look closer
-	After     weir.RunID // the last id of the page before
+	Execution string
+	Having    string     // bytes that stand somewhere in the stored form, for callers that look closer
+	After     weir.RunID // the Reached of the page before
 	Limit     int        // 0 is DefaultLimit
+	Look      int        // rows of each state to look at, a microsecond each, where only project and state have an index; 0: all
 }
+
+// Listed says what a page of a list shows.
+type Listed struct {
+	AsOf    weir.Seq // the cursor
+	Looked  int      // rows looked at, about
+	Reached [16]byte // the id down to which it looked, which another page may go on behind; zero: to the end
+}
+
+// More reports whether another page may have more.
+func (l *Listed) More() bool { return l.Reached != [16]byte{} }
 
 // Secret tells of a secret without its value.
 type Secret struct {

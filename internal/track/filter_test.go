@@ -2,6 +2,7 @@ package track_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 
 	"weir"
 	"weir/client"
+	"weir/internal/fold"
 	"weir/internal/journal"
 	"weir/internal/track"
 )
@@ -164,6 +166,46 @@ func TestAPageSaysHowFarItLooked(t *testing.T) {
 	}
 	if page, err := r.reader.Events(t.Context(), 1, client.EventFilter{Type: "none"}, client.Paging{}); err != nil || page.Next != "" {
 		t.Errorf("by a look-up %+v, %v", page, err)
+	}
+}
+
+// What stands in state is compared by the store, no further than a page may look.
+func TestAPageLooksNoFurtherInStateToo(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	layer := &fold.Layer{To: 1, At: 1}
+	const live = 30_000
+	for i := range live {
+		run := weir.Run{Project: 1, State: weir.RunPending, Pipeline: "p"}
+		binary.BigEndian.PutUint64(run.ID[:], uint64(i+1)<<16)
+		group := weir.Group{ID: weir.GroupID(run.ID), Project: 1, Trigger: "t", Key: `{"n":1}`}
+		layer.Runs, layer.Groups = append(layer.Runs, run), append(layer.Groups, group)
+	}
+	layer.Runs[7].Error = "refused"
+	layer.Groups[7].Key = `{"n":"refused"}`
+	if err := r.state.Flush(t.Context(), layer); err != nil {
+		t.Fatal(err)
+	}
+
+	for _, f := range []client.RunFilter{{Error: "refused"}, {Pipeline: "q"}, {Trigger: "u"}, {Execution: "x", State: "pending"}} {
+		page, err := r.reader.Runs(t.Context(), 1, f, client.Paging{})
+		want := &client.Looked{Records: 20_000, BackTo: weir.MadeAt(layer.Runs[live-20_000].ID)}
+		if diff := cmp.Diff(want, page.Looked); diff != "" || err != nil || len(page.Items) > 0 {
+			t.Errorf("%+v: %d items, %v (-want +got):\n%s", f, len(page.Items), err, diff)
+		}
+		page, err = r.reader.Runs(t.Context(), 1, f, client.Paging{After: page.Next})
+		if err != nil || page.Next != "" || (len(page.Items) == 1) != (f.Error != "") {
+			t.Errorf("%+v: then %+v, %v", f, page, err)
+		}
+	}
+	f := client.GroupFilter{Key: `{"n":"refused"}`}
+	page, err := r.reader.Groups(t.Context(), 1, f, client.Paging{})
+	if err != nil || len(page.Items) > 0 || page.Looked == nil || page.Looked.Records != 20_000 {
+		t.Errorf("groups: %+v, %v", page, err)
+	}
+	page, err = r.reader.Groups(t.Context(), 1, f, client.Paging{After: page.Next})
+	if err != nil || page.Next != "" || len(page.Items) != 1 {
+		t.Errorf("groups: then %+v, %v", page, err)
 	}
 }
 

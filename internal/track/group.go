@@ -69,21 +69,26 @@ func (r *Reader) firingOnRecord(ctx context.Context, project weir.ProjectID, id 
 }
 
 // firingInState looks for a group's run among those to which nothing happened
-// yet.
+// yet. None was made before the group.
 func (r *Reader) firingInState(ctx context.Context, project weir.ProjectID, id weir.GroupID) (*weir.Firing, weir.RunID, error) {
 	for _, st := range []weir.RunState{weir.RunPending, weir.RunRunning} {
-		runs, _, err := r.State.ListRuns(ctx, state.RunFilter{Project: project, State: st, Having: string(id[:]), Limit: 1000})
-		if err != nil {
-			return nil, weir.RunID{}, err
-		}
-		for _, run := range runs {
-			if run.N > 0 || run.Firing.Group != id {
-				continue
+		f := state.RunFilter{Project: project, State: st, Having: string(id[:]), Limit: 1000, Look: maxLooked}
+		for more := true; more; {
+			runs, listed, err := r.State.ListRuns(ctx, f)
+			if err != nil {
+				return nil, weir.RunID{}, err
 			}
-			if whole, err := r.join(ctx, &run.Firing); !whole || err != nil {
-				return nil, run.ID, err // it has ended meanwhile
+			for _, run := range runs {
+				if run.N > 0 || run.Firing.Group != id {
+					continue
+				}
+				if whole, err := r.join(ctx, &run.Firing); !whole || err != nil {
+					return nil, run.ID, err // it has ended meanwhile
+				}
+				return &run.Firing, run.ID, nil
 			}
-			return &run.Firing, run.ID, nil
+			f.After = listed.Reached
+			more = listed.More() && weir.MadeAt(f.After) >= weir.MadeAt(id)
 		}
 	}
 	return nil, weir.RunID{}, nil

@@ -24,10 +24,10 @@ func (r *Reader) Groups(ctx context.Context, project weir.ProjectID, f client.Gr
 	case "", "open":
 		return w.open(ctx, p)
 	case "ended":
-	case weir.Fired.String(), weir.Expired.String(), weir.Late.String(), weir.Full.String():
+	case weir.Fired.String(), weir.Expired.String(), weir.Late.String(), weir.Full.String(), weir.Dropped.String():
 		w.state = f.State
 	default:
-		return none, weir.E("", weir.Invalid, "%q is no state of a group: use open, ended, fired, expired, late or full", f.State).
+		return none, weir.E("", weir.Invalid, "%q is no state of a group: use open, ended, fired, expired, late, full or dropped", f.State).
 			WithField("state")
 	}
 	changes := journal.Query{Project: project, Only: journal.Changes}
@@ -61,13 +61,13 @@ func (w *groupWish) open(ctx context.Context, p client.Paging) (client.Page[clie
 		}
 	}
 	for b := newBudget(); ; {
-		groups, cursor, err := w.reader.State.ListGroups(ctx, f)
+		f.Look = b.left()
+		groups, listed, err := w.reader.State.ListGroups(ctx, f)
 		if err != nil {
 			return page, err
 		}
-		page.AsOf = cursor
+		page.AsOf = listed.AsOf
 		for _, g := range groups {
-			f.After = g.ID
 			if !w.key.in(g.Key) {
 				continue
 			}
@@ -77,10 +77,11 @@ func (w *groupWish) open(ctx context.Context, p client.Paging) (client.Page[clie
 				return page, nil
 			}
 		}
-		if len(groups) < f.Limit {
+		if !listed.More() {
 			return page, nil
 		}
-		if b.looked += len(groups); b.spent() {
+		f.After = listed.Reached
+		if b.looked += listed.Looked; b.spent() {
 			cut(&page, f.After.String(), b, weir.MadeAt(f.After))
 			return page, nil
 		}

@@ -105,19 +105,15 @@ func (l *list[T]) fromState(ctx context.Context, at *runPlace, page *client.Page
 		at.run = firstMadeAfter(l.until)
 	}
 	for {
-		f.After = at.run
-		runs, cursor, err := l.reader.State.ListRuns(ctx, f)
+		f.After, f.Look = at.run, b.left()
+		runs, listed, err := l.reader.State.ListRuns(ctx, f)
 		if err != nil {
 			return false, err
 		}
-		b.looked += len(runs)
-		page.AsOf = cursor
-		rest := placed[T]{} // between the last run and the next in state there may be others
-		more := len(runs) == f.Limit
-		if more {
-			rest.id = runs[len(runs)-1].ID
-		}
-		all, err := l.left(ctx, at, rest.id, cursor)
+		b.looked += listed.Looked
+		page.AsOf = listed.AsOf
+		down := weir.RunID(listed.Reached)
+		all, err := l.left(ctx, at, down, listed.AsOf)
 		if err != nil {
 			return false, err
 		}
@@ -140,14 +136,14 @@ func (l *list[T]) fromState(ctx context.Context, at *runPlace, page *client.Page
 			}
 		}
 		switch {
-		case !more || weir.MadeAt(rest.id)+1000 <= l.since: // a millisecond is all that an id tells
+		case !listed.More() || weir.MadeAt(down)+1000 <= l.since: // a millisecond is all that an id tells
 			return false, nil
 		case b.spent():
-			at.run = rest.id
-			cut(page, at.String(), *b, weir.MadeAt(rest.id))
+			at.run = down
+			cut(page, at.String(), *b, weir.MadeAt(down))
 			return true, nil
 		}
-		at.run = rest.id
+		at.run = down
 	}
 }
 

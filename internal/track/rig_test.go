@@ -206,7 +206,7 @@ func (s interruptedState) Chunks(ctx context.Context, groups []weir.GroupID) ([]
 	return s.State.Chunks(ctx, groups)
 }
 
-func (s interruptedState) ListRuns(ctx context.Context, f state.RunFilter) ([]*weir.Run, weir.Seq, error) {
+func (s interruptedState) ListRuns(ctx context.Context, f state.RunFilter) ([]*weir.Run, state.Listed, error) {
 	defer s.in.after()
 	return s.State.ListRuns(ctx, f)
 }

@@ -189,7 +189,8 @@ func (w *runWish) untried(ctx context.Context, event *weir.Record, page *client.
 	for _, st := range []weir.RunState{weir.RunPending, weir.RunRunning} {
 		f := state.RunFilter{Project: w.project, State: st, Pipeline: w.Pipeline, Trigger: w.Trigger, Limit: 1000}
 		for more := true; more; {
-			runs, _, err := w.reader.State.ListRuns(ctx, f)
+			f.Look = b.left()
+			runs, listed, err := w.reader.State.ListRuns(ctx, f)
 			if err != nil {
 				return nil, err
 			}
@@ -201,10 +202,10 @@ func (w *runWish) untried(ctx context.Context, event *weir.Record, page *client.
 				if has {
 					ids = append(ids, run.ID)
 				}
-				f.After = run.ID
 			}
-			b.looked += len(runs)
-			more = len(runs) == f.Limit && weir.MadeAt(f.After) >= event.At/1000*1000
+			f.After = listed.Reached
+			b.looked += listed.Looked
+			more = listed.More() && weir.MadeAt(f.After) >= event.At/1000*1000
 			if more && b.spent() {
 				page.Looked = &client.Looked{Records: b.looked, BackTo: weir.MadeAt(f.After)}
 				more = false

@@ -23,8 +23,8 @@ type State interface {
 	Groups(ctx context.Context, ids []weir.GroupID) ([]*weir.Group, error)
 	Runs(ctx context.Context, ids []weir.RunID) ([]*weir.Run, error)
 	Chunks(ctx context.Context, groups []weir.GroupID) ([]weir.Chunk, error)
-	ListGroups(ctx context.Context, f state.GroupFilter) ([]*weir.Group, weir.Seq, error)
-	ListRuns(ctx context.Context, f state.RunFilter) ([]*weir.Run, weir.Seq, error)
+	ListGroups(ctx context.Context, f state.GroupFilter) ([]*weir.Group, state.Listed, error)
+	ListRuns(ctx context.Context, f state.RunFilter) ([]*weir.Run, state.Listed, error)
 	Definition(ctx context.Context, project weir.ProjectID, kind weir.DefinitionKind, name string, revision uint64) (weir.Definition, error)
 }
 

@@ -35,12 +35,44 @@ func (w *where) having(bytes string) {
 	}
 }
 
+// nth returns the query for the id of the nth of what meets the conditions,
+// newest first, and its arguments.
+func (w *where) nth(table string, n int) (string, []driver.Value) {
+	args := append(slices.Clone(w.args), int64(n-1))
+	return "SELECT id FROM " + table + " WHERE " + w.text.String() + " ORDER BY id DESC LIMIT 1 OFFSET $" + strconv.Itoa(len(args)), args
+}
+
+// lookDown ends what meets the conditions at the nth of it, and returns its id,
+// zero where there are fewer.
+func (w *where) lookDown(ctx context.Context, c *conn, table string, n int) (down [16]byte, err error) {
+	if n <= 0 {
+		return down, nil
+	}
+	text, args := w.nth(table, n)
+	err = c.query(ctx, text, args, func(r row) (err error) {
+		down, err = r.id(0)
+		return err
+	})
+	if down != [16]byte{} {
+		w.and("id >= ", down[:])
+	}
+	return down, err
+}
+
+// reached says down to where a page of rows looked that was to end at down.
+func reached(rows, limit, look int, last, down [16]byte) state.Listed {
+	switch {
+	case rows == limit:
+		return state.Listed{Looked: rows, Reached: last}
+	case down != [16]byte{}:
+		return state.Listed{Looked: look, Reached: down}
+	}
+	return state.Listed{Looked: rows}
+}
+
 // page returns the query that selects from what meets the conditions, newest
 // first, a page of it, and its arguments.
 func (w *where) page(selection string, limit int) (string, []driver.Value) {
-	if limit <= 0 {
-		limit = state.DefaultLimit
-	}
 	w.args = append(w.args, int64(limit))
 	return selection + " WHERE " + w.text.String() + " ORDER BY id DESC LIMIT $" + strconv.Itoa(len(w.args)), w.args
 }
@@ -57,37 +89,57 @@ func (s *State) Cursor(ctx context.Context) (seq weir.Seq, at weir.Time, err err
 
 const listGroups = `SELECT ` + groupColumns + ` FROM groups`
 
-// ListGroups returns a page of open groups, newest first, with the cursor that
-// they are as of.
-func (s *State) ListGroups(ctx context.Context, f state.GroupFilter) (groups []*weir.Group, seq weir.Seq, err error) {
-	text, args := groupsPage(f)
+// ListGroups returns a page of open groups, newest first.
+func (s *State) ListGroups(ctx context.Context, f state.GroupFilter) (groups []*weir.Group, l state.Listed, err error) {
+	setLimit(&f.Limit)
 	err = s.read(ctx, "list groups", func(c *conn) error {
-		if seq, _, err = cursor(ctx, c); err != nil {
+		asOf, _, err := cursor(ctx, c)
+		if err != nil {
 			return err
 		}
-		return c.query(ctx, text, args, func(r row) error {
+		w, down := groupsWhere(f), [16]byte{}
+		if f.Having != "" {
+			if down, err = w.lookDown(ctx, c, "groups", f.Look); err != nil {
+				return err
+			}
+			w.having(f.Having)
+		}
+		text, args := w.page(listGroups, f.Limit)
+		var last [16]byte
+		err = c.query(ctx, text, args, func(r row) error {
 			g, err := scanGroup(r)
-			groups = append(groups, g)
+			if err == nil {
+				groups, last = append(groups, g), g.ID
+			}
 			return err
 		})
+		l = reached(len(groups), f.Limit, f.Look, last, down)
+		l.AsOf = asOf
+		return err
 	})
 	if err != nil {
-		return nil, 0, err
+		return nil, l, err
 	}
-	return groups, seq, nil
+	return groups, l, nil
 }
 
-func groupsPage(f state.GroupFilter) (string, []driver.Value) {
-	var w where
+// groupsWhere returns the conditions that an index meets.
+func groupsWhere(f state.GroupFilter) *where {
+	w := &where{}
 	w.and("project = ", int64(f.Project))
 	if f.Trigger != "" {
 		w.and("trigger = ", f.Trigger)
 	}
-	w.having(f.Having)
 	if !f.After.IsZero() {
 		w.and("id < ", f.After[:])
 	}
-	return w.page(listGroups, f.Limit)
+	return w
+}
+
+func setLimit(limit *int) {
+	if *limit <= 0 {
+		*limit = state.DefaultLimit
+	}
 }
 
 // The lists of runs by state. A pending run with a lease is running.
@@ -98,63 +150,81 @@ const (
 	notLeased   = ` AND NOT EXISTS (SELECT 1 FROM leases WHERE leases.run = runs.id)`
 )
 
-// ListRuns returns a page of the runs in state, newest first, with the cursor
-// that they are as of.
-func (s *State) ListRuns(ctx context.Context, f state.RunFilter) (runs []*weir.Run, seq weir.Seq, err error) {
+// ListRuns returns a page of the runs in state, newest first.
+func (s *State) ListRuns(ctx context.Context, f state.RunFilter) (runs []*weir.Run, l state.Listed, err error) {
+	setLimit(&f.Limit)
 	states := []weir.RunState{f.State}
 	if f.State == 0 {
 		states = []weir.RunState{weir.RunPending, weir.RunRunning, weir.RunWaiting, weir.RunDead}
 	}
 	err = s.read(ctx, "list runs", func(c *conn) error {
-		if seq, _, err = cursor(ctx, c); err != nil {
+		if l.AsOf, _, err = cursor(ctx, c); err != nil {
 			return err
 		}
 		for _, st := range states {
-			part, err := runsIn(ctx, c, st, f)
+			part, of, err := runsIn(ctx, c, st, f)
 			if err != nil {
 				return err
 			}
-			runs = append(runs, part...)
+			runs, l.Looked = append(runs, part...), l.Looked+of.Looked
+			if bytes.Compare(of.Reached[:], l.Reached[:]) > 0 {
+				l.Reached = of.Reached
+			}
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, 0, err
+		return nil, l, err
 	}
+	// Behind where one state was looked at no further, others are for the next page.
+	runs = slices.DeleteFunc(runs, func(r *weir.Run) bool { return bytes.Compare(r.ID[:], l.Reached[:]) < 0 })
 	slices.SortFunc(runs, func(a, b *weir.Run) int { return bytes.Compare(b.ID[:], a.ID[:]) })
-	if f.Limit <= 0 {
-		f.Limit = state.DefaultLimit
+	if len(runs) > f.Limit {
+		runs, l.Reached = runs[:f.Limit], runs[f.Limit-1].ID
 	}
-	return runs[:min(len(runs), f.Limit)], seq, nil
+	return runs, l, nil
 }
 
 // runsIn returns the first page of the runs in one state: each state has its
 // runs in order in the index, all states together have not.
-func runsIn(ctx context.Context, c *conn, st weir.RunState, f state.RunFilter) (runs []*weir.Run, err error) {
-	text, args := runsPage(st, f)
+func runsIn(ctx context.Context, c *conn, st weir.RunState, f state.RunFilter) (runs []*weir.Run, l state.Listed, err error) {
+	w, down := runsWhere(st, f), [16]byte{}
+	if st != weir.RunRunning && f.Pipeline+f.Trigger+f.Execution+f.Having != "" {
+		if down, err = w.lookDown(ctx, c, "runs", f.Look); err != nil {
+			return nil, l, err
+		}
+	}
+	text, args := w.runsPage(st, f)
+	var last [16]byte
 	err = c.query(ctx, text, args, func(r row) error {
 		run, err := scanRun(r)
 		if err != nil {
 			return err
 		}
 		run.State = st
-		runs = append(runs, run)
+		runs, last = append(runs, run), run.ID
 		return nil
 	})
-	return runs, err
+	return runs, reached(len(runs), f.Limit, f.Look, last, down), err
 }
 
-func runsPage(st weir.RunState, f state.RunFilter) (string, []driver.Value) {
-	var w where
-	from, stored := listRuns, st
+// runsWhere returns the conditions that the index meets. A running run is
+// stored as pending.
+func runsWhere(st weir.RunState, f state.RunFilter) *where {
+	w := &where{}
 	if st == weir.RunRunning {
-		from, stored = listRunning, weir.RunPending
+		st = weir.RunPending
 	}
 	w.and("project = ", int64(f.Project))
-	w.and("state = ", int64(stored))
+	w.and("state = ", int64(st))
 	if !f.After.IsZero() {
 		w.and("id < ", f.After[:])
 	}
+	return w
+}
+
+// runsPage adds the other conditions and returns the query with its arguments.
+func (w *where) runsPage(st weir.RunState, f state.RunFilter) (string, []driver.Value) {
 	if f.Pipeline != "" {
 		w.and("pipeline = ", f.Pipeline)
 	}
@@ -167,11 +237,14 @@ func runsPage(st weir.RunState, f state.RunFilter) (string, []driver.Value) {
 		w.text.WriteString(" || char(10))")
 	}
 	w.having(f.Having)
-	if st == weir.RunPending {
+	from := listRuns
+	switch st {
+	case weir.RunPending:
 		w.text.WriteString(notLeased)
-	}
-	if st == weir.RunRunning {
+	case weir.RunRunning:
+		from = listRunning
 		w.text.WriteString(leased)
+	case weir.RunWaiting, weir.RunSucceeded, weir.RunDead, weir.RunCancelled:
 	}
 	return w.page(from, f.Limit)
 }

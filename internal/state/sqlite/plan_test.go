@@ -22,9 +22,11 @@ func TestHotQueriesUseTheirIndex(t *testing.T) {
 	t.Parallel()
 	s := openTest(t)
 	id := weir.RunID{1}
-	pending, _ := runsPage(weir.RunPending, state.RunFilter{Project: 1, After: id})
-	dead, _ := runsPage(weir.RunDead, state.RunFilter{Project: 1, After: id, Pipeline: "p", Trigger: "t", Execution: "x"})
-	running, _ := runsPage(weir.RunRunning, state.RunFilter{Project: 1, After: id})
+	pending := runsQuery(weir.RunPending, state.RunFilter{Project: 1, After: id})
+	dead := runsQuery(weir.RunDead, state.RunFilter{Project: 1, After: id, Pipeline: "p", Trigger: "t", Execution: "x"})
+	running := runsQuery(weir.RunRunning, state.RunFilter{Project: 1, After: id})
+	lookRuns, _ := runsWhere(weir.RunDead, state.RunFilter{Project: 1, After: id}).nth("runs", 9)
+	lookGroups, _ := groupsWhere(state.GroupFilter{Project: 1, Trigger: "t", After: weir.GroupID(id)}).nth("groups", 9)
 	for _, c := range []struct{ name, text, plan string }{
 		{"groups by ids", groupsByID[2], "SEARCH groups USING PRIMARY KEY (id=?)"},
 		{"runs by ids", runsByID[2], "SEARCH runs USING PRIMARY KEY (id=?)"},
@@ -44,6 +46,8 @@ func TestHotQueriesUseTheirIndex(t *testing.T) {
 			"groups of a trigger", groupsQuery(state.GroupFilter{Project: 1, Trigger: "t", After: weir.GroupID(id)}),
 			"SEARCH groups USING INDEX groups_by_trigger (project=? AND trigger=? AND id<?)",
 		},
+		{"how far to look at runs", lookRuns, "SEARCH runs USING COVERING INDEX runs_by_state (project=? AND state=? AND id<?)"},
+		{"how far to look at groups", lookGroups, "SEARCH groups USING COVERING INDEX groups_by_trigger (project=? AND trigger=? AND id<?)"},
 		{"references to runs", selectRunRefs, "SCAN runs"},
 		{"refusals", selectRefusals, "SEARCH refusals USING PRIMARY KEY (project=? AND n<?)"},
 		{"last refusal", lastRefusal, "SEARCH refusals USING PRIMARY KEY (project=?)"},
@@ -74,7 +78,12 @@ func plan(t *testing.T, s *State, text string) string {
 }
 
 func groupsQuery(f state.GroupFilter) string {
-	text, _ := groupsPage(f)
+	text, _ := groupsWhere(f).page(listGroups, 1)
+	return text
+}
+
+func runsQuery(st weir.RunState, f state.RunFilter) string {
+	text, _ := runsWhere(st, f).runsPage(st, f)
 	return text
 }
 

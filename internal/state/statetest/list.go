@@ -95,15 +95,14 @@ func countersAdd(t *testing.T, s suite) {
 func runNumbers(t testing.TB, e Engine, f state.RunFilter) (all []int) {
 	t.Helper()
 	for {
-		page, seq := must2(e.ListRuns(t.Context(), f))(t)
-		if at, _ := must2(e.Cursor(t.Context()))(t); seq != at {
-			t.Errorf("as of %d, not %d", seq, at)
+		page, listed := must2(e.ListRuns(t.Context(), f))(t)
+		if at, _ := must2(e.Cursor(t.Context()))(t); listed.AsOf != at {
+			t.Errorf("as of %d, not %d", listed.AsOf, at)
 		}
 		for _, r := range page {
 			all = append(all, fromRunID(r.ID))
-			f.After = r.ID
 		}
-		if len(page) == 0 {
+		if f.After = listed.Reached; !listed.More() {
 			return all
 		}
 	}
@@ -112,12 +111,11 @@ func runNumbers(t testing.TB, e Engine, f state.RunFilter) (all []int) {
 func groupNumbers(t testing.TB, e Engine, f state.GroupFilter) (all []int) {
 	t.Helper()
 	for {
-		page, _ := must2(e.ListGroups(t.Context(), f))(t)
+		page, listed := must2(e.ListGroups(t.Context(), f))(t)
 		for _, g := range page {
 			all = append(all, fromGroupID(g.ID))
-			f.After = g.ID
 		}
-		if len(page) == 0 {
+		if f.After = listed.Reached; !listed.More() {
 			return all
 		}
 	}
@@ -206,9 +204,15 @@ func runsFiltered(t *testing.T, s suite) {
 		{"a state that is not kept", state.RunFilter{Project: 1, State: weir.RunSucceeded}, func(int) bool { return false }},
 	} {
 		c.filter.Limit = 4
-		if diff := cmp.Diff(down(60, c.keep), runNumbers(t, e, c.filter)); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		for _, c.filter.Look = range []int{0, 1, 7, 1000} {
+			if diff := cmp.Diff(down(60, c.keep), runNumbers(t, e, c.filter)); diff != "" {
+				t.Errorf("%s, looking at %d (-want +got):\n%s", c.name, c.filter.Look, diff)
+			}
 		}
+	}
+	none, listed := must2(e.ListRuns(t.Context(), state.RunFilter{Project: 1, Having: "time-out!", Look: 7}))(t)
+	if len(none) > 0 || listed.Looked != 7+7 || fromRunID(listed.Reached) != 46 {
+		t.Errorf("%d runs, %d rows looked at, down to run %d", len(none), listed.Looked, fromRunID(listed.Reached))
 	}
 }
 
@@ -265,6 +269,10 @@ func groupsPage(t *testing.T, s suite) {
 		if diff := cmp.Diff(want, groupNumbers(t, e, state.GroupFilter{Project: 1, Trigger: "guesses", Limit: limit})); diff != "" {
 			t.Errorf("of a trigger, by %d (-want +got):\n%s", limit, diff)
 		}
+	}
+	none, listed := must2(e.ListGroups(t.Context(), state.GroupFilter{Project: 1, Having: "nobody", Look: 5}))(t)
+	if len(none) > 0 || listed.Looked != 5 || fromGroupID(listed.Reached) != 115 {
+		t.Errorf("%d groups, %d rows looked at, down to group %d", len(none), listed.Looked, fromGroupID(listed.Reached))
 	}
 }
 
@@ -334,22 +342,22 @@ func oneSnapshot(t *testing.T, s suite) {
 }
 
 func checkSnapshot(t *testing.T, e Engine, rows int) {
-	groups, seq, err := e.ListGroups(t.Context(), state.GroupFilter{Project: 1})
+	groups, listed, err := e.ListGroups(t.Context(), state.GroupFilter{Project: 1})
 	if err != nil || len(groups) != rows {
 		t.Errorf("%d groups, %v", len(groups), err)
 	}
 	for _, g := range groups {
-		if g.Due != weir.Time(seq) {
-			t.Errorf("as of %d, a group of %d", seq, g.Due)
+		if g.Due != weir.Time(listed.AsOf) {
+			t.Errorf("as of %d, a group of %d", listed.AsOf, g.Due)
 		}
 	}
-	runs, seq, err := e.ListRuns(t.Context(), state.RunFilter{Project: 1})
+	runs, listed, err := e.ListRuns(t.Context(), state.RunFilter{Project: 1})
 	if err != nil || len(runs) != rows {
 		t.Errorf("%d runs, %v", len(runs), err)
 	}
 	for _, r := range runs {
-		if r.Due != weir.Time(seq) {
-			t.Errorf("as of %d, a run of %d", seq, r.Due)
+		if r.Due != weir.Time(listed.AsOf) {
+			t.Errorf("as of %d, a run of %d", listed.AsOf, r.Due)
 		}
 	}
 	p, err := e.Load(t.Context())

@@ -27,8 +27,8 @@ type Live interface {
 // Lists is the part that people read.
 type Lists interface {
 	Cursor(ctx context.Context) (weir.Seq, weir.Time, error)
-	ListGroups(ctx context.Context, f state.GroupFilter) ([]*weir.Group, weir.Seq, error)
-	ListRuns(ctx context.Context, f state.RunFilter) ([]*weir.Run, weir.Seq, error)
+	ListGroups(ctx context.Context, f state.GroupFilter) ([]*weir.Group, state.Listed, error)
+	ListRuns(ctx context.Context, f state.RunFilter) ([]*weir.Run, state.Listed, error)
 	Definitions(ctx context.Context, project weir.ProjectID) ([]weir.Definition, uint64, error)
 	Definition(ctx context.Context, project weir.ProjectID, kind weir.DefinitionKind, name string, revision uint64) (weir.Definition, error)
 	Counters(ctx context.Context, project weir.ProjectID) (map[string]weir.TriggerCounters, error)

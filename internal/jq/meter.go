@@ -49,8 +49,10 @@ func newMeter() *meter {
 	return m
 }
 
-func (m *meter) start(ctx context.Context, size int) {
-	units := min(base+perByte*int64(size), most)
+// budget is what a run may take on data of so many bytes.
+func budget(size int) int64 { return min(base+perByte*int64(size), most) }
+
+func (m *meter) start(ctx context.Context, units int64) {
 	*m = meter{Context: ctx, left: units, ask: units, closed: m.closed}
 }
 

@@ -120,20 +120,20 @@ func (p *Program) Run(ctx context.Context, in Input) ([]byte, error) {
 			return nil, err
 		}
 	}
-	out, err := inst.run(ctx, in)
+	out, err := inst.run(ctx, in, budget(len(in.Data)))
 	if inst.runs++; inst.runs < maxRuns {
 		p.spare.Put(inst)
 	}
 	return out, err
 }
 
-func (in *instance) run(ctx context.Context, input Input) ([]byte, error) {
+func (in *instance) run(ctx context.Context, input Input, units int64) ([]byte, error) {
 	data, err := Decode(input.Data)
 	if err != nil {
 		return nil, &Error{"the data is not JSON: " + err.Error()}
 	}
 	m := in.meter
-	m.start(ctx, len(input.Data))
+	m.start(ctx, units)
 	defer m.end()
 	answers := in.code.RunWithContext(m, data, input.Event, input.Group, input.Run)
 	m.watch(answers)

@@ -344,6 +344,15 @@ func TestWhatIsPrintedLoadsAgain(t *testing.T) {
 	if err != nil || diff(want, got) != "" {
 		t.Errorf("%v, (-want +got):\n%s", err, diff(want, got))
 	}
+
+	out.Reset()
+	if err := Default().Print(&out); err != nil {
+		t.Fatal(err)
+	}
+	got, err = Load(write(t, out.String()), environment(nil))
+	if err != nil || diff(Default(), got) != "" {
+		t.Errorf("the defaults: %v, (-want +got):\n%s", err, diff(Default(), got))
+	}
 }
 
 func TestASecretIsNotShown(t *testing.T) {

@@ -38,7 +38,11 @@ func (c *Config) from(key string) string {
 func (c Config) Print(w io.Writer) error {
 	from := yaml.CommentMap{}
 	for _, s := range c.settings() {
-		from["$."+s.key] = []*yaml.Comment{yaml.LineComment(" " + c.from(s.key))}
+		beside := yaml.LineComment
+		if s.key == "allow_destinations" { // beside a list it would end in the key
+			beside = func(text string) *yaml.Comment { return yaml.HeadComment(text) }
+		}
+		from["$."+s.key] = []*yaml.Comment{beside(" " + c.from(s.key))}
 	}
 	b, err := yaml.MarshalWithOptions(c, yaml.WithComment(from))
 	if err != nil {

@@ -93,11 +93,12 @@ const (
 	Full
 	Ordered // a start order made the run
 	Failed  // another run died, and its pipeline says what follows
+	Dropped // an order ended the group: nothing runs
 )
 
 var reasonNames = [...]string{
 	Matched: "matched", Fired: "fired", Expired: "expired", Late: "late", Full: "full", Ordered: "ordered",
-	Failed: "failed",
+	Failed: "failed", Dropped: "dropped",
 }
 
 // String returns the reason's word.

@@ -57,6 +57,9 @@ type Apply struct {
 	By       string // who ordered it
 	Put      []Definition
 	Delete   []Definition // Kind and Name only
+	// DropGroups ends at once, as dropped, the open groups that take no more
+	// events because of the order.
+	DropGroups bool
 }
 
 // Start is the order that makes a run by hand. Application, Key and Generation

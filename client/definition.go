@@ -37,12 +37,13 @@ type NamedDefinition struct {
 // File is what to apply: a project file, or with Roots, several with the files
 // that they name.
 type File struct {
-	Name   string   // what errors call the one file
-	Text   []byte   // the file, or the tar
-	Roots  []string // the directories that names in the tar are below; of several, the place of one stands before each name
-	From   []string // what the definitions are said to come from, one for all or one per root; nil: Name or Roots
-	Prune  bool     // remove what came from there before and is not in the files
-	Expect uint64   // where the project must stand, else the apply is a conflict; 0: anywhere
+	Name       string   // what errors call the one file
+	Text       []byte   // the file, or the tar
+	Roots      []string // the directories that names in the tar are below; of several, the place of one stands before each name
+	From       []string // what the definitions are said to come from, one for all or one per root; nil: Name or Roots
+	Prune      bool     // remove what came from there before and is not in the files
+	DropGroups bool     // end at once the open groups that take no more events
+	Expect     uint64   // where the project must stand, else the apply is a conflict; 0: anywhere
 }
 
 // TarType is the media type of several files.
@@ -70,6 +71,9 @@ func (c *Client) apply(ctx context.Context, f File, q url.Values) (Applied, erro
 	}
 	if f.Prune {
 		q.Set("prune", "true")
+	}
+	if f.DropGroups {
+		q.Set("groups", "drop")
 	}
 	if f.Expect != 0 {
 		r.match = strconv.Quote(strconv.FormatUint(f.Expect, 10))

@@ -16,7 +16,7 @@ type Run struct {
 	Pipeline   string          `json:"pipeline" doc:"Empty for the empty pipeline, which ends at once."`
 	State      string          `json:"state" enum:"pending,running,waiting,succeeded,dead,cancelled"`
 	Trigger    string          `json:"trigger,omitempty"`
-	Reason     string          `json:"reason" doc:"How it came to be: matched, fired, expired, late, full, ordered, or failed: another run died."`
+	Reason     string          `json:"reason" doc:"How it came to be: matched, fired, expired, late, full, dropped, ordered, or failed: another run died."`
 	Key        json.RawMessage `json:"key,omitempty" doc:"The key of the group that made it, an object."`
 	Group      string          `json:"group,omitempty" doc:"The group that made it."`
 	Count      int             `json:"count" doc:"How many events are in its batch."`
@@ -130,7 +130,7 @@ type Group struct {
 	ID       string          `json:"id"`
 	Trigger  string          `json:"trigger"`
 	Key      json.RawMessage `json:"key" doc:"An object, its parts in the order of group_by."`
-	State    string          `json:"state" doc:"open, or how it ended: fired, expired, late, full."`
+	State    string          `json:"state" doc:"open, or how it ended: fired, expired, late, full, dropped."`
 	Late     bool            `json:"late,omitempty" doc:"It collects what came late."`
 	Opened   weir.Time       `json:"opened" format:"date-time"`
 	First    weir.Time       `json:"first" format:"date-time" doc:"The least time of its events."`
@@ -153,7 +153,7 @@ type Criterion struct {
 // an empty State for the open ones.
 type GroupFilter struct {
 	Trigger string
-	State   string // open, ended, or how it ended: fired, expired, late or full
+	State   string // open, ended, or how it ended: fired, expired, late, full or dropped
 	Key     string // JSON object of parts of the key, all of which are equal: {"user": "u1"}
 }
 

@@ -166,3 +166,65 @@ func TestOfAppliesThatExpectTheSameRevisionOneHolds(t *testing.T) {
 		t.Errorf("the log is %q, want %q", run.Attempts[0].Log, want)
 	}
 }
+
+// Groups that a new shape cuts off are dropped where the apply asks for it, also
+// those that only state has after a restart; nothing runs for them, and they are
+// on record with their events.
+func TestGroupsOfAnOldShapeAreDroppedByAnApplyThatAsks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const file = `
+triggers:
+  cut: {match: {type: x}, group_by: {k: data.k}, fire: [{type: x, count: 3}], expire: opened + 1h, run: log, on_expire: log}
+  kept: {match: {type: x}, group_by: {k: data.k}, fire: [{type: x, count: 3}], expire: opened + 1h, run: log, on_expire: log}
+pipelines: {log: {steps: [{log: {message: "an end"}}]}}
+`
+	first := startIn(t, dir, same)
+	first.define(file)
+	a := first.publish("x", "1", `{"k": "a"}`)
+	first.publish("x", "2", `{"k": "b"}`)
+	first.publish("x", "3", `{"k": "b"}`)
+	first.stop()
+
+	s := startIn(t, dir, same)
+	changed := strings.Replace(file, "count: 3", "count: 2", 1)
+	applied, err := s.Apply(t.Context(), client.File{Name: "weir.yaml", Text: []byte(changed), DropGroups: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := applied.Changes; len(c) != 1 || c[0].Groups != 2 {
+		t.Errorf("the apply tells %+v", c)
+	}
+
+	dropped := s.await("cut", "succeeded", 2)
+	for _, run := range dropped {
+		if run.Reason != "dropped" || run.Pipeline != "" {
+			t.Errorf("a dropped group made %+v", run)
+		}
+	}
+	groups := func(trigger, state string) []client.Group {
+		page, err := s.Groups(t.Context(), client.GroupFilter{Trigger: trigger, State: state}, client.Paging{Limit: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return page.Items
+	}
+	if n, m := len(groups("cut", "open")), len(groups("kept", "open")); n != 0 || m != 2 {
+		t.Errorf("%d groups of the changed trigger are open, and %d of the other", n, m)
+	}
+	ended := groups("cut", "dropped")
+	if len(ended) != 2 || !slices.ContainsFunc(ended, func(g client.Group) bool { return g.Count == 1 }) {
+		t.Fatalf("dropped are %+v", ended)
+	}
+	i := slices.IndexFunc(ended, func(g client.Group) bool { return g.Count == 1 })
+	g, err := s.Group(t.Context(), ended[i].ID)
+	if err != nil || !slices.Equal(g.Events, []string{a.UID}) {
+		t.Errorf("the group with one event is shown as %+v, %v", g, err)
+	}
+
+	s.publish("x", "4", `{"k": "a"}`)
+	s.publish("x", "5", `{"k": "a"}`)
+	if runs := s.await("cut", "succeeded", 3); !slices.ContainsFunc(runs, func(r client.Run) bool { return r.Reason == "fired" && r.Count == 2 }) {
+		t.Errorf("the new shape's group made %+v", runs)
+	}
+}

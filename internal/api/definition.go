@@ -20,6 +20,7 @@ import (
 
 type applyInput struct {
 	DryRun      bool     `query:"dry_run" doc:"Answer what would change, and change nothing."`
+	Groups      string   `query:"groups" enum:"keep,drop" default:"keep" doc:"What becomes of open groups that take no more events: they go on to their ends, or end at once as dropped."`
 	Prune       bool     `query:"prune" doc:"Remove what came from the same place before and is not in the files."`
 	File        string   `query:"file" default:"weir.yaml" maxLength:"1024" doc:"What errors call the one file."`
 	Roots       []string `query:"root,explode" maxItems:"100" doc:"The directory that names in the tar are below, for errors. Of several, each name begins with the place of one, from 0."`
@@ -154,7 +155,7 @@ func (a *API) apply(ctx context.Context, in *applyInput) (*ordered[client.Applie
 		return nil, err
 	}
 	set, _ := project.Parse(files...) // Validate tells its problems too
-	w := wish{match: in.Match, set: set, missing: project.Keep, dryRun: in.DryRun}
+	w := wish{match: in.Match, set: set, missing: project.Keep, dryRun: in.DryRun, dropGroups: in.Groups == "drop"}
 	if in.Prune {
 		w.missing = project.Prune
 	}
@@ -163,12 +164,13 @@ func (a *API) apply(ctx context.Context, in *applyInput) (*ordered[client.Applie
 
 // wish is what somebody wants to be in force.
 type wish struct {
-	match   string                  // If-Match: the revision that must stand, of the project or the definition
-	of      *client.NamedDefinition // the one definition that it is about; nil: files
-	set     *project.Set
-	remove  bool // of, in place of installing set
-	missing project.Missing
-	dryRun  bool
+	match      string                  // If-Match: the revision that must stand, of the project or the definition
+	of         *client.NamedDefinition // the one definition that it is about; nil: files
+	set        *project.Set
+	remove     bool // of, in place of installing set
+	missing    project.Missing
+	dryRun     bool
+	dropGroups bool
 }
 
 // install makes a wish come true as one order, and begins anew where another
@@ -271,7 +273,7 @@ func (a *API) installOnce(ctx context.Context, w wish, expect string) (*ordered[
 		return out, nil
 	}
 	out.Body.Revision++
-	order := &weir.Apply{Revision: revision + 1, By: c.Name}
+	order := &weir.Apply{Revision: revision + 1, By: c.Name, DropGroups: w.dropGroups}
 	order.Put, order.Delete = diff.Order()
 	seq, err := a.Orders.Apply(ctx, c.project, order)
 	out.Seq = &seq

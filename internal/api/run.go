@@ -24,7 +24,7 @@ type runsQuery struct {
 type groupsQuery struct {
 	Paging
 	Trigger string `query:"trigger"`
-	State   string `query:"state" enum:"open,ended,fired,expired,late,full" doc:"Open, ended, or how it ended; open where it is absent."`
+	State   string `query:"state" enum:"open,ended,fired,expired,late,full,dropped" doc:"Open, ended, or how it ended; open where it is absent."`
 	Key     string `query:"key" maxLength:"4096" doc:"A JSON object of parts of the key, all of which are equal."`
 }
 

@@ -27,13 +27,13 @@ name stays as it is; with --prune, what was applied from the same PATH before is
 Errors name file, line and column; the exit status is 2.`,
 		Example: `  weir apply weir.yaml
   weir apply examples/shop --dry-run
-  weir apply . --from shop --prune`,
+  weir apply . --from shop --prune
+  weir apply weir.yaml --groups drop`,
 		Args: atLeastOne("PATH"),
 		RunE: c.call(func(ctx context.Context, cl *client.Client, args []string) error {
 			switch groups {
-			case "keep":
-			case "drop":
-				return weir.E("", weir.Invalid, "--groups drop is not built yet: open groups of a changed trigger go on to their ends").WithField("--groups")
+			case "keep", "drop":
+				a.DropGroups = groups == "drop"
 			default:
 				return weir.E("", weir.Invalid, "%q is neither keep nor drop", groups).WithField("--groups")
 			}
@@ -45,7 +45,7 @@ Errors name file, line and column; the exit status is 2.`,
 	f.BoolVar(&a.DryRun, "dry-run", false, "say what would change, and change nothing")
 	f.BoolVar(&a.Prune, "prune", false, "remove what was applied from there before and is no more in the files")
 	f.StringVar(&a.From, "from", "", "what the definitions are remembered to come from (PATH as given)")
-	f.StringVar(&groups, "groups", "keep", "what becomes of open groups of triggers that change: keep")
+	f.StringVar(&groups, "groups", "keep", "what becomes of open groups of triggers that go or change in match, group_by or fire: keep (they go on to their ends) or drop")
 	return c.reading(c.remote(cmd))
 }
 

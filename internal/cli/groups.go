@@ -50,7 +50,7 @@ end; with --state those that ended, last ended first; with --follow each that en
 		})
 	})
 	cmd.Flags().StringVar(&filter.Trigger, "trigger", "", "of this trigger")
-	cmd.Flags().StringVar(&filter.State, "state", "", "open, ended, or how it ended: fired, expired, late or full")
+	cmd.Flags().StringVar(&filter.State, "state", "", "open, ended, or how it ended: fired, expired, late, full or dropped")
 	cmd.Flags().StringVar(&filter.Key, "key", "", "whose key has these parts, a JSON `object`")
 	cmd.AddCommand(showCommand(c, showing[client.Group]{
 		arg: "GROUP", short: "Show a group with its events, also one that has ended", example: "  weir groups show grp_019a3f…",

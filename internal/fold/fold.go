@@ -48,7 +48,7 @@ type liveGroup struct {
 	due     weir.Time // 0 is never
 	queued  weir.Time // of the valid entry in the queue
 	group   *weir.Group
-	owner   *owner // while only state has it, and it is never due: whose it is
+	owner   *owner // while only state has it: whose it is
 	epoch   uint64 // of the last change
 	stored  bool   // state has a row, or will have when the frozen layer is written
 	gone    bool
@@ -112,10 +112,7 @@ func New(shard weir.Shard, cp *Checkpoint) *Fold {
 		f.install(in)
 	}
 	for _, ref := range cp.Groups {
-		g := &liveGroup{id: ref.ID, keyHash: ref.KeyHash, due: ref.Due, stored: true}
-		if g.due == 0 {
-			g.owner = f.owner(ref.Project, ref.Trigger)
-		}
+		g := &liveGroup{id: ref.ID, keyHash: ref.KeyHash, due: ref.Due, owner: f.owner(ref.Project, ref.Trigger), stored: true}
 		f.groups[g.id], f.byKey[g.keyHash] = g, g
 		f.due.schedule(g)
 	}

@@ -131,10 +131,7 @@ func (f *Fold) Flushed(l *Layer, keep int, busy func(weir.RunID) bool) {
 			break
 		}
 		if g := f.groups[l.Groups[i].ID]; g != nil && g.group != nil && g.epoch < f.epoch {
-			if g.due == 0 {
-				g.owner = f.owner(g.group.Project, g.group.Trigger)
-			}
-			g.group = nil
+			g.owner, g.group = f.owner(g.group.Project, g.group.Trigger), nil
 			excess--
 		}
 	}

@@ -151,20 +151,29 @@ func (f *Fold) addMember(live *liveGroup, m weir.Member) {
 	}
 }
 
-// expireCut makes the groups due that never expire and whose trigger is gone or
-// has another shape: nothing could end them any more. Plan asked for those of
-// which there are any.
-func (f *Fold) expireCut(rec *weir.Record) {
+// endCut makes due the groups of the triggers that an order cut off, as it is
+// now in force: those to be dropped, and those that never expire, since nothing
+// could end them any more.
+func (f *Fold) endCut(rec *weir.Record, cut map[string]bool) {
+	if len(cut) == 0 {
+		return
+	}
 	triggers := f.scope(rec.Project).triggers
 	for _, live := range f.groups {
 		g := live.group
-		if live.due != 0 || g == nil || g.Project != rec.Project {
+		if g == nil || g.Project != rec.Project || !cut[g.Trigger] || live.due != 0 && !rec.Apply.DropGroups {
 			continue
 		}
-		if t := triggers[g.Trigger]; t == nil || t.Hash(g.Project, g.Key) != g.KeyHash {
-			g.Due, live.due = rec.At, rec.At
-			f.due.schedule(live)
+		if t := triggers[g.Trigger]; t != nil {
+			if hash := t.Hash(g.Project, g.Key); g.KeyHash == hash || g.KeyHash == lateHash(hash) {
+				continue // of its shape: it takes them over
+			}
 		}
+		if rec.Apply.DropGroups {
+			g.DueReason = weir.Dropped
+		}
+		g.Due, live.due = rec.At, rec.At
+		f.due.schedule(live)
 	}
 }
 
@@ -187,9 +196,12 @@ func (f *Fold) end(rec *weir.Record, live *liveGroup) {
 
 	name := ""
 	if t := f.scope(g.Project).triggerAt(g.Trigger, g.Revision); t != nil {
-		name = t.Def.OnExpire
-		if g.DueReason == weir.Fired {
+		switch g.DueReason {
+		case weir.Fired:
 			name = t.Def.Run
+		case weir.Dropped:
+		default:
+			name = t.Def.OnExpire
 		}
 	}
 	origin := weir.Origin{

@@ -122,7 +122,10 @@ func (h *history) data() []byte {
 }
 
 func (h *history) applyTriggers(project weir.ProjectID) {
-	order := &weir.Apply{Revision: h.naive.project(project).revision + 1}
+	order := &weir.Apply{
+		Revision:   h.naive.project(project).revision + 1,
+		DropGroups: oneOf(h.t, "groups", []string{"keep", "keep", "drop"}) == "drop",
+	}
 	for _, name := range []string{"t1", "t2", "t3"} {
 		switch what := oneOf(h.t, "apply "+name, []string{"new", "new", "times", "delete", "leave"}); what {
 		case "new":

@@ -70,8 +70,6 @@ type GroupRef struct {
 	ID      weir.GroupID
 	KeyHash weir.Identity
 	Due     weir.Time
-
-	// Of a group that is never due: whose it is.
 	Project weir.ProjectID
 	Trigger string
 }

@@ -51,6 +51,7 @@ type naiveGroup struct {
 	key     string
 	late    bool
 	cut     weir.Time // when its trigger went away or got another shape; 0: it did not
+	dropped bool      // by the order that cut it
 	events  []*weir.Record
 }
 
@@ -269,6 +270,8 @@ func (g *naiveGroup) due() (weir.Time, weir.Reason) {
 	}
 	due, never := g.expiry()
 	switch {
+	case g.dropped:
+		return g.cut, weir.Dropped
 	case g.met():
 		return g.joined(), weir.Fired
 	case len(g.events) >= limit:
@@ -322,8 +325,12 @@ func (n *naive) end(rec *weir.Record, g *naiveGroup) {
 	_, reason := g.due()
 	n.count(g.project, t.def.Name, reason.String())
 	pipeline := t.def.OnExpire
-	if reason == weir.Fired {
+	switch reason {
+	case weir.Fired:
 		pipeline = t.def.Run
+	case weir.Dropped:
+		pipeline = ""
+	default:
 	}
 	origin := weir.Origin{
 		At: rec.At, Shard: n.shard, Seq: rec.Seq, Trigger: t.def.Name, Purpose: "end", Index: string(g.id[:]),
@@ -450,9 +457,12 @@ func (n *naive) apply(rec *weir.Record) {
 	p := n.project(rec.Project)
 	p.revision = rec.Apply.Revision
 	p.leave(rec.Apply)
+	was := maps.Clone(p.triggers)
+	gone := map[string]bool{}
 	for _, d := range rec.Apply.Delete {
 		switch d.Kind {
 		case weir.KindTrigger:
+			gone[d.Name] = true
 			delete(p.triggers, d.Name)
 		case weir.KindPipeline:
 			delete(p.pipelines, d.Name)
@@ -483,6 +493,9 @@ func (n *naive) apply(rec *weir.Record) {
 			g.cut = 0
 		default:
 			g.cut = rec.At
+			old, inForce := was[g.trigger.def.Name]
+			now := gone[g.trigger.def.Name] || inForce && !sameShape(old.def, t.def)
+			g.dropped = rec.Apply.DropGroups && now
 		}
 	}
 }

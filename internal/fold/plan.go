@@ -94,15 +94,15 @@ func (f *Fold) needGroups(needs *Needs, matches []trigger.Match) {
 	}
 }
 
-// needCut asks for the groups that never expire and whose trigger an order takes
-// away or gives another shape: they end with it.
+// needCut asks for the groups that an order may end: those whose trigger it takes
+// away or gives another shape, and that never expire or are to be dropped.
 func (f *Fold) needCut(needs *Needs, rec *weir.Record) {
 	cut := f.cut(rec)
 	if len(cut) == 0 {
 		return
 	}
 	for _, g := range f.groups {
-		if g.due == 0 && g.group == nil && g.owner.project == rec.Project && cut[g.owner.trigger] {
+		if g.group == nil && (g.due == 0 || rec.Apply.DropGroups) && g.owner.project == rec.Project && cut[g.owner.trigger] {
 			needs.Groups = append(needs.Groups, g.id)
 		}
 	}

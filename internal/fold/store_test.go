@@ -88,11 +88,9 @@ func (s *store) remove(l *fold.Layer) error {
 func (s *store) checkpoint() *fold.Checkpoint {
 	cp := &fold.Checkpoint{Cursor: s.cursor, At: s.at, Versions: slices.Clone(s.versions)}
 	for _, g := range s.groups {
-		ref := fold.GroupRef{ID: g.ID, KeyHash: g.KeyHash, Due: g.Due}
-		if g.Due == 0 {
-			ref.Project, ref.Trigger = g.Project, g.Trigger
-		}
-		cp.Groups = append(cp.Groups, ref)
+		cp.Groups = append(cp.Groups, fold.GroupRef{
+			ID: g.ID, KeyHash: g.KeyHash, Due: g.Due, Project: g.Project, Trigger: g.Trigger,
+		})
 	}
 	for _, r := range s.runs {
 		cp.Runs = append(cp.Runs, fold.RunRef{ID: r.ID, State: r.State, Due: r.Due, Lane: r.Lane, Queued: r.Queued, Holds: r.Holds})

@@ -27,8 +27,9 @@ func (f *Fold) Turn() []Touch {
 		case rec.Change != nil:
 			f.change(rec)
 		case rec.Apply != nil:
+			cut := f.cut(rec)
 			f.apply(rec)
-			f.expireCut(rec)
+			f.endCut(rec, cut)
 			f.endDue(rec)
 		}
 		f.cursor, f.at = p.rec.Seq, p.rec.At

@@ -247,10 +247,11 @@ func (e *encoder) apply(v *weir.Apply) {
 	e.string(v.By)
 	e.definitions(v.Put)
 	e.definitions(v.Delete)
+	e.flag(v.DropGroups)
 }
 
 func (d *decoder) apply() *weir.Apply {
-	return &weir.Apply{Revision: d.number(), By: d.string(), Put: d.definitions(), Delete: d.definitions()}
+	return &weir.Apply{Revision: d.number(), By: d.string(), Put: d.definitions(), Delete: d.definitions(), DropGroups: d.flag()}
 }
 
 func (e *encoder) definitions(list []weir.Definition) {

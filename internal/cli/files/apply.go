@@ -25,6 +25,8 @@ type Apply struct {
 	From   string // what the definitions are said to come from; "": the paths
 	DryRun bool
 	Prune  bool
+
+	DropGroups bool // end at once the open groups that take no more events
 }
 
 // Run applies, and prints what changed. Problems of the files are told with
@@ -38,7 +40,7 @@ func (a *Apply) Run(ctx context.Context, cl *client.Client, p *show.Printer) err
 	if err != nil {
 		return err
 	}
-	f.Prune = a.Prune
+	f.Prune, f.DropGroups = a.Prune, a.DropGroups
 	if a.From != "" {
 		f.From = []string{a.From}
 	}
@@ -74,7 +76,7 @@ func (a *Apply) tell(w io.Writer, applied *client.Applied) {
 		fmt.Fprintln(w, "warning:", show.Printable(warning))
 	}
 	for _, c := range applied.Changes {
-		fmt.Fprintln(w, show.Printable(changeLine(c)))
+		fmt.Fprintln(w, show.Printable(changeLine(c)+a.groupsLine(c.Groups)))
 	}
 	if len(applied.Changes) > 0 && applied.Unchanged > 0 {
 		fmt.Fprintf(w, "= %d unchanged\n", applied.Unchanged)
@@ -93,7 +95,7 @@ func (a *Apply) tell(w io.Writer, applied *client.Applied) {
 }
 
 // changeLine tells one change: "~ trigger usage (match), was applied from
-// old.yaml, 3 open groups take no more events".
+// old.yaml".
 func changeLine(c client.Change) string {
 	mark := map[string]string{"create": "+", "update": "~", "delete": "-"}[c.Action]
 	line := fmt.Sprintf("%s %s %s", mark, c.Kind, c.Name)
@@ -103,15 +105,25 @@ func changeLine(c client.Change) string {
 	if c.WasFrom != "" {
 		line += ", was applied from " + c.WasFrom
 	}
-	switch {
-	case c.Groups == 1:
-		line += ", its open group takes no more events"
-	case c.Groups >= 1000:
-		line += ", its 1000 or more open groups take no more events"
-	case c.Groups > 0:
-		line += fmt.Sprintf(", its %d open groups take no more events", c.Groups)
-	}
 	return line
+}
+
+// groupsLine tells what becomes of n open groups: ", its 3 open groups take no
+// more events".
+func (a *Apply) groupsLine(n int) string {
+	one, many := "takes no more events", "take no more events"
+	if a.DropGroups {
+		one, many = "is dropped", "are dropped"
+	}
+	switch {
+	case n == 0:
+		return ""
+	case n == 1:
+		return ", its open group " + one
+	case n >= 1000:
+		return ", its 1000 or more open groups " + many
+	}
+	return fmt.Sprintf(", its %d open groups %s", n, many)
 }
 
 var placed = regexp.MustCompile(`^(.*):(\d+):(\d+): (.*)$`)

@@ -15,10 +15,9 @@ const (
 	selectBreakers = `SELECT ` + breakerColumns + ` FROM breakers ORDER BY project, origin`
 
 	countGroups     = `SELECT count(*) FROM groups`
-	selectGroupRefs = `SELECT id, key_hash, due_us, CASE due_us WHEN 0 THEN project END, CASE due_us WHEN 0 THEN trigger END
-FROM groups ORDER BY id`
-	countRuns     = `SELECT count(*) FROM runs`
-	selectRunRefs = `SELECT id, project, state, pipeline, lane_key, origin, due_us, queued_us, queued_seq, holds FROM runs ORDER BY id`
+	selectGroupRefs = `SELECT id, key_hash, due_us, project, trigger FROM groups ORDER BY id`
+	countRuns       = `SELECT count(*) FROM runs`
+	selectRunRefs   = `SELECT id, project, state, pipeline, lane_key, origin, due_us, queued_us, queued_seq, holds FROM runs ORDER BY id`
 )
 
 // Load reads what the fold goes on from, as one snapshot. Versions are all that

@@ -40,7 +40,13 @@ type meter struct {
 	ask    int64 // look at the context when left is less
 	err    error // why the run must end
 	closed chan struct{}
-	stacks []reflect.Value // of the machine
+
+	// Of the machine:
+	stacks []reflect.Value // all that grows
+	stack  reflect.Value   // of values
+	forks  reflect.Value   // where it may go back to
+	forked int             // how many forks there were a step ago
+	back   bool            // it went back a step ago
 }
 
 func newMeter() *meter {
@@ -66,7 +72,8 @@ func (m *meter) watch(machine gojq.Iter) {
 	for _, name := range []string{"stack", "paths", "scopes"} {
 		m.stacks = append(m.stacks, v.Elem().FieldByName(name).Elem().FieldByName("data"))
 	}
-	m.stacks = append(m.stacks, v.Elem().FieldByName("forks"), v.Elem().FieldByName("values"))
+	m.stack, m.forks = m.stacks[0], v.Elem().FieldByName("forks")
+	m.stacks = append(m.stacks, m.forks, v.Elem().FieldByName("values"))
 }
 
 // end forgets the context.
@@ -75,10 +82,30 @@ func (m *meter) end() { *m = meter{closed: m.closed} }
 // Done takes a step. It answers a closed channel where the run must end, and
 // else none that ever is.
 func (m *meter) Done() <-chan struct{} {
-	if m.charge(stepCost) {
+	units, n := int64(stepCost), m.forks.Len()
+	if n > m.forked && !m.back {
+		units += m.listed(m.forks.Index(n - 1))
+	}
+	m.back, m.forked = n < m.forked, n
+	if m.charge(units) {
 		return nil
 	}
 	return m.closed
+}
+
+// listed is the cost of a fork at which the machine begins to go through an array
+// or object: it makes a list of all parts first, sorted. For each further part
+// it goes back to the fork and sets it anew, with what is left of that list.
+func (m *meter) listed(fork reflect.Value) int64 {
+	at := int(fork.FieldByName("stackindex").Int())
+	if at < 0 {
+		return 0
+	}
+	list := m.stack.Index(at).FieldByName("value").Elem()
+	if list.Kind() != reflect.Slice || list.Type().Elem().Kind() != reflect.Struct {
+		return 0 // a value
+	}
+	return entry * int64(list.Len())
 }
 
 // Err returns why the run must end.

@@ -162,6 +162,8 @@ var hostile = map[string]string{
 	"a wide format":               `0 | strftime("%1024d" * 1e5)`,
 	"combinations":                `[range(10)] | [combinations(12)] | length`,
 	"permutations":                `[limit(1e9; repeat(1))] | length`,
+	"lists kept":                  `[range(1e4)] as $x | def f: $x | .[] | f; f`,
+	"lists made":                  `([range(1e3) | {"\(.)": 1}] | add) as $x | [range(1e4) | $x | first(.[])]`,
 	"steps of paths":              `[paths(..)] | until(false; .)`,
 	"deep nesting":                `reduce range(1e4) as $i (0; [.]) | tojson`,
 	"deep answer":                 `reduce range(1e4) as $i (0; [.])`,

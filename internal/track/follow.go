@@ -132,6 +132,9 @@ func (g *following) page(ctx context.Context, upTo weir.Seq) (items []client.Str
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	if far, err := g.skip(ctx, upTo); far || err != nil {
+		return nil, err
+	}
 	records, err := g.tail.Journal.Read(ctx, g.at.after, followRecords)
 	if err != nil {
 		return nil, err
@@ -156,6 +159,28 @@ func (g *following) page(ctx context.Context, upTo weir.Seq) (items []client.Str
 		}
 	}
 	return items, nil
+}
+
+// skip goes over blocks in which nothing is for the follower, and reports whether
+// that was enough for a turn.
+func (g *following) skip(ctx context.Context, upTo weir.Seq) (far bool, err error) {
+	if g.globs == nil && g.want.run.IsZero() {
+		return false, nil // a digest tells nothing
+	}
+	for {
+		n := g.at.after / blockSize
+		end := (n + 1) * blockSize
+		if end > upTo {
+			return g.at.after == upTo, nil
+		}
+		d, known, err := g.tail.past.find(ctx, n)
+		if err != nil || d.gap || d.may(&g.want, g.globs) {
+			return false, err
+		}
+		if g.goTo(end); !known {
+			return true, nil
+		}
+	}
 }
 
 // itemsOf returns what a record, the next, tells, and stands behind it then.

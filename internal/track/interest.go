@@ -110,46 +110,6 @@ func (w *interest) mayChange(c *weir.Change) bool {
 		(w.execution == "" || c.Firing == nil || slices.Contains(c.Firing.Executions, w.execution))
 }
 
-// digest is what records that came together are about. Most interests are told
-// by it that nothing is for them.
-type digest struct {
-	types map[string]bool
-	runs  map[weir.RunID]bool
-}
-
-func digestOf(records []*weir.Record) digest {
-	d := digest{map[string]bool{}, map[weir.RunID]bool{}}
-	for _, rec := range records {
-		switch {
-		case rec.Event != nil:
-			d.types[rec.Event.Type] = true
-			d.runs[rec.Event.Cause] = true
-		case rec.Change != nil:
-			d.runs[rec.Change.Run] = true
-		}
-	}
-	return d
-}
-
-// may reports whether one of the records may be of interest.
-func (d *digest) may(w *interest, globs *expr.Globs) bool {
-	if !w.run.IsZero() && !d.runs[w.run] {
-		return false
-	}
-	if globs == nil || len(d.types) > manyTypes {
-		return true
-	}
-	for name := range d.types {
-		if globs.Match(name) {
-			return true
-		}
-	}
-	return false
-}
-
-// manyTypes is up to how many types a digest is looked at by type.
-const manyTypes = 64
-
 // endsGroup reports whether a change is the first of a run that a group made,
 // which tells how the group ended.
 func endsGroup(c *weir.Change) bool { return c.Firing != nil && !c.Firing.Group.IsZero() }

@@ -40,6 +40,7 @@ type Tail struct {
 	turns   chan struct{} // bounds how many followers read and compare at once
 	joined  chan struct{} // holds one hint
 	stopped chan struct{} // closed when Run ends
+	past    past
 
 	mu       sync.Mutex // guards all below
 	position weir.Seq   // up to here followers were woken
@@ -78,6 +79,7 @@ func NewTail(o TailOptions) *Tail {
 	return &Tail{
 		TailOptions: o, feeds: map[weir.ProjectID]map[interest]*feed{},
 		turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), joined: make(chan struct{}, 1), stopped: make(chan struct{}),
+		past: past{journal: o.Journal, blocks: map[weir.Seq]*digest{}},
 	}
 }
 

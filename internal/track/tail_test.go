@@ -490,3 +490,42 @@ func TestIdleFollowersReadNothing(t *testing.T) {
 		}
 	})
 }
+
+// Those who come back after a restart read what they missed once for all, where
+// it is for none of them, and are told of the rest.
+func TestManyWhoComeBackReadThePastOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		const behind, many = 20 * 1024, 200
+		for i := range behind {
+			m.append(eventOf(fmt.Sprint(i), map[bool]string{true: "of.7", false: "other"}[i == 12_345]))
+		}
+		m.records[3000] = nil
+		tail, stop := startTail(t, m, track.TailOptions{})
+		defer stop()
+		readers := make([]*reader, many)
+		for i := range readers {
+			readers[i] = follow(t.Context(), tail, client.StreamFilter{Type: fmt.Sprint("of.", i)}, fmt.Sprint(i))
+			defer readers[i].stop()
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+
+		for i, r := range readers {
+			want := []string{"3001 gap 3001-3001"}
+			if i == 7 {
+				want = append(want, "12346 event 12345")
+			}
+			if diff := cmp.Diff(want, r.told()); diff != "" {
+				t.Errorf("reader %d (-want +got):\n%s", i, diff)
+			}
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		// Each reads the block with the gap itself, and one that with the event.
+		if most := behind + many*2*1024; m.read > most {
+			t.Errorf("%d records were read, %d are enough", m.read, most)
+		}
+	})
+}

@@ -5,8 +5,6 @@ import (
 	"math"
 	"math/big"
 	"math/bits"
-	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/itchyny/gojq"
@@ -285,39 +283,3 @@ func deleted(m *meter, x any, args []any) int64 {
 // formatted is the cost of a time's format, in which one character may mean
 // 1,024.
 func formatted(m *meter, _ any, args []any) int64 { return pointer + 512*count(args[0]) }
-
-// match is the cost of a regular expression: of its size times the text's, and,
-// where all matches are wanted, of a look through the text for each.
-func match(m *meter, x any, args []any) int64 {
-	text, _ := x.(string)
-	pattern, _ := args[0].(string)
-	flags, _ := args[1].(string)
-	n := int64(len(text))
-	units := pointer + (n+1)*instructions(pattern)
-	if !strings.Contains(flags, "g") || args[2] == true || units > m.left {
-		return units
-	}
-	const each = 1024 // bytes of a match
-	found := n + 1
-	if r, err := regexp.Compile(pattern); err == nil && n > each {
-		found = 2 * int64(len(r.FindAllStringIndex(text, int(m.left/(each+n))+1)))
-	}
-	return units + found*(each+n*int64(strings.Count(pattern, "(")+1))
-}
-
-// repeats are the counts in a regular expression, which multiply its size.
-var repeats = regexp.MustCompile(`\{(\d+)(?:,(\d*))?\}`)
-
-// instructions is about what a regular expression's machine does per character.
-func instructions(pattern string) int64 {
-	units := int64(len(pattern) + 1)
-	for _, found := range repeats.FindAllStringSubmatch(pattern, -1) {
-		least, _ := strconv.Atoi(found[1])
-		most, _ := strconv.Atoi(found[2])
-		units *= int64(min(max(least, most, 1), 1000))
-		if units > 1_000_000 {
-			return 1_000_000
-		}
-	}
-	return units
-}

@@ -41,6 +41,11 @@ type meter struct {
 	err    error // why the run must end
 	closed chan struct{}
 
+	// Of all runs, as gojq keeps every regular expression that it has seen, and
+	// those may come from data:
+	expressions map[[2]string]expression // by pattern and flags
+	kept        int64                    // units that they took
+
 	// Of the machine:
 	stacks []reflect.Value // all that grows
 	stack  reflect.Value   // of values
@@ -50,7 +55,7 @@ type meter struct {
 }
 
 func newMeter() *meter {
-	m := &meter{closed: make(chan struct{})}
+	m := &meter{closed: make(chan struct{}), expressions: map[[2]string]expression{}}
 	close(m.closed)
 	return m
 }
@@ -59,7 +64,8 @@ func newMeter() *meter {
 func budget(size int) int64 { return min(base+perByte*int64(size), most) }
 
 func (m *meter) start(ctx context.Context, units int64) {
-	*m = meter{Context: ctx, left: units, ask: units, closed: m.closed}
+	m.end()
+	m.Context, m.left, m.ask = ctx, units, units
 }
 
 // watch takes note of the stacks of a machine, as only it knows how deep a
@@ -76,8 +82,8 @@ func (m *meter) watch(machine gojq.Iter) {
 	m.stacks = append(m.stacks, m.forks, v.Elem().FieldByName("values"))
 }
 
-// end forgets the context.
-func (m *meter) end() { *m = meter{closed: m.closed} }
+// end forgets the run.
+func (m *meter) end() { *m = meter{closed: m.closed, expressions: m.expressions, kept: m.kept} }
 
 // Done takes a step. It answers a closed channel where the run must end, and
 // else none that ever is.

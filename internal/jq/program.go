@@ -17,9 +17,9 @@ import (
 // MaxSource is the longest program, in bytes.
 const MaxSource = 64 << 10
 
-// maxRuns is how often an instance serves: gojq keeps every regular expression
-// that it has seen, and those may come from data.
-const maxRuns = 1000
+// maxKept is how much an instance may keep, in units: one that has seen more
+// regular expressions serves no more.
+const maxKept = 4 << 20
 
 // Program is a compiled program. It may be run by several goroutines at once.
 type Program struct {
@@ -31,7 +31,6 @@ type Program struct {
 type instance struct {
 	code  *gojq.Code
 	meter *meter
-	runs  int
 }
 
 // variables are what programs see besides the data.
@@ -121,7 +120,7 @@ func (p *Program) Run(ctx context.Context, in Input) ([]byte, error) {
 		}
 	}
 	out, err := inst.run(ctx, in, budget(len(in.Data)))
-	if inst.runs++; inst.runs < maxRuns {
+	if inst.meter.kept < maxKept {
 		p.spare.Put(inst)
 	}
 	return out, err

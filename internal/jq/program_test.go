@@ -158,6 +158,9 @@ var hostile = map[string]string{
 	"matches":                     `("a" * 3e5) | [match("a"; "g")] | length`,
 	"empty matches":               `("a" * 3e5) | [match(""; "g")] | length`,
 	"a dear expression":           `("a" * 1e6) | test("(a|aa|aaa|aaaa){500}b")`,
+	"many expressions":            `[range(1e6) | "" | test("(((a?){30}){30})\(.)")]`,
+	"many groups":                 `[range(1e6) | "" | match("()" * 1000)]`,
+	"many flags":                  `[range(1e6) | . as $n | "" | test("a{1000}"; "g" * $n)]`,
 	"replacements":                `("a" * 3e4) as $s | $s | gsub("a"; $s)`,
 	"a wide format":               `0 | strftime("%1024d" * 1e5)`,
 	"combinations":                `[range(10)] | [combinations(12)] | length`,
@@ -199,6 +202,44 @@ func TestEveryProgramEnds(t *testing.T) {
 				t.Errorf("took %v and %d MiB", took, mem.Sys>>20)
 			}
 		})
+	}
+}
+
+func TestAProgramThatOnlyCallsItselfEndsBeforeItsStackIsLarge(t *testing.T) {
+	t.Parallel()
+	in, err := newInstance(`def f: f + 1; f`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := in.meter
+	m.start(t.Context(), most)
+	machine := in.code.RunWithContext(m, nil, nil, nil, nil)
+	m.watch(machine)
+
+	_, _, err = m.next(machine)
+
+	if !errors.Is(err, ErrBudget) || m.left < most/2 {
+		t.Errorf("%v, with %d units left", err, m.left)
+	}
+}
+
+func TestExpressionsThatComeFromDataAreNotKeptForEver(t *testing.T) {
+	t.Parallel()
+	p, err := Compile(`. as $pattern | "" | test($pattern)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		data := strconv.Quote("(((a?){30}){30})" + strconv.Itoa(i))
+		if _, err := p.Run(t.Context(), Input{Data: []byte(data), Limit: 100}); err != nil {
+			t.Fatal(err)
+		}
+		if in, _ := p.spare.Get().(*instance); in != nil { // the pool may have dropped it
+			if in.meter.kept == 0 || in.meter.kept > maxKept || len(in.meter.expressions) > 20 {
+				t.Fatalf("%d units and %d expressions are kept after %d runs", in.meter.kept, len(in.meter.expressions), i+1)
+			}
+			p.spare.Put(in)
+		}
 	}
 }
 

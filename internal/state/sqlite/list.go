@@ -42,30 +42,37 @@ func (w *where) nth(table string, n int) (string, []driver.Value) {
 	return "SELECT id FROM " + table + " WHERE " + w.text.String() + " ORDER BY id DESC LIMIT 1 OFFSET $" + strconv.Itoa(len(args)), args
 }
 
-// lookDown ends what meets the conditions at the nth of it, and returns its id,
-// zero where there are fewer.
-func (w *where) lookDown(ctx context.Context, c *conn, table string, n int) (down [16]byte, err error) {
-	if n <= 0 {
-		return down, nil
-	}
-	text, args := w.nth(table, n)
-	err = c.query(ctx, text, args, func(r row) (err error) {
-		down, err = r.id(0)
-		return err
-	})
-	if down != [16]byte{} {
-		w.and("id >= ", down[:])
-	}
-	return down, err
+// depth is how far a list looks: at n rows, of which the last has the id down;
+// that is zero where there are fewer.
+type depth struct {
+	n    int
+	down [16]byte
 }
 
-// reached says down to where a page of rows looked that was to end at down.
-func reached(rows, limit, look int, last, down [16]byte) state.Listed {
+// lookDown ends what meets the conditions at the nth of it; 0 is no bound.
+func (w *where) lookDown(ctx context.Context, c *conn, table string, n int) (d depth, err error) {
+	if n <= 0 {
+		return d, nil
+	}
+	d.n = n
+	text, args := w.nth(table, n)
+	err = c.query(ctx, text, args, func(r row) (err error) {
+		d.down, err = r.id(0)
+		return err
+	})
+	if d.down != [16]byte{} {
+		w.and("id >= ", d.down[:])
+	}
+	return d, err
+}
+
+// reached says down to where a page looked that found so many rows up to last.
+func (d depth) reached(rows, limit int, last [16]byte) state.Listed {
 	switch {
 	case rows == limit:
 		return state.Listed{Looked: rows, Reached: last}
-	case down != [16]byte{}:
-		return state.Listed{Looked: look, Reached: down}
+	case d.down != [16]byte{}:
+		return state.Listed{Looked: d.n, Reached: d.down}
 	}
 	return state.Listed{Looked: rows}
 }
@@ -97,9 +104,9 @@ func (s *State) ListGroups(ctx context.Context, f state.GroupFilter) (groups []*
 		if err != nil {
 			return err
 		}
-		w, down := groupsWhere(f), [16]byte{}
+		w, d := groupsWhere(f), depth{}
 		if f.Having != "" {
-			if down, err = w.lookDown(ctx, c, "groups", f.Look); err != nil {
+			if d, err = w.lookDown(ctx, c, "groups", f.Look); err != nil {
 				return err
 			}
 			w.having(f.Having)
@@ -113,7 +120,7 @@ func (s *State) ListGroups(ctx context.Context, f state.GroupFilter) (groups []*
 			}
 			return err
 		})
-		l = reached(len(groups), f.Limit, f.Look, last, down)
+		l = d.reached(len(groups), f.Limit, last)
 		l.AsOf = asOf
 		return err
 	})
@@ -188,9 +195,9 @@ func (s *State) ListRuns(ctx context.Context, f state.RunFilter) (runs []*weir.R
 // runsIn returns the first page of the runs in one state: each state has its
 // runs in order in the index, all states together have not.
 func runsIn(ctx context.Context, c *conn, st weir.RunState, f state.RunFilter) (runs []*weir.Run, l state.Listed, err error) {
-	w, down := runsWhere(st, f), [16]byte{}
+	w, d := runsWhere(st, f), depth{}
 	if st != weir.RunRunning && f.Pipeline+f.Trigger+f.Execution+f.Having != "" {
-		if down, err = w.lookDown(ctx, c, "runs", f.Look); err != nil {
+		if d, err = w.lookDown(ctx, c, "runs", f.Look); err != nil {
 			return nil, l, err
 		}
 	}
@@ -205,7 +212,7 @@ func runsIn(ctx context.Context, c *conn, st weir.RunState, f state.RunFilter) (
 		runs, last = append(runs, run), run.ID
 		return nil
 	})
-	return runs, reached(len(runs), f.Limit, f.Look, last, down), err
+	return runs, d.reached(len(runs), f.Limit, last), err
 }
 
 // runsWhere returns the conditions that the index meets. A running run is

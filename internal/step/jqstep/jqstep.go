@@ -11,6 +11,7 @@ import (
 
 	"weir"
 	"weir/internal/jq"
+	"weir/internal/pipeline"
 	"weir/internal/step"
 )
 
@@ -30,8 +31,9 @@ func NewCompiler() *Compiler { return &Compiler{places: make(chan struct{}, runt
 
 // Step is a compiled jq step.
 type Step struct {
-	program *jq.Program
-	places  chan struct{}
+	program  *jq.Program
+	places   chan struct{}
+	perEvent time.Duration
 }
 
 // Compile compiles a step's program.
@@ -40,11 +42,12 @@ func (c *Compiler) Compile(def *weir.JQStep) (*Step, error) {
 	if err != nil {
 		return nil, fmt.Errorf("jq: %w", err)
 	}
-	return &Step{program: program, places: c.places}, nil
+	return &Step{program: program, places: c.places, perEvent: perEvent}, nil
 }
 
 // Run returns the events with their new data. A program that fails on one of
-// them fails the step: nobody could tell what belongs to the batch.
+// them fails the step: nobody could tell what belongs to the batch. One that
+// takes too long is tried again, as the machine may have been busy.
 func (s *Step) Run(ctx context.Context, in *step.Input) (step.Outcome, error) {
 	group, run := plain(in.Scope.Group), plain(in.Scope.Run)
 	var made []*weir.Record
@@ -58,7 +61,11 @@ func (s *Step) Run(ctx context.Context, in *step.Input) (step.Outcome, error) {
 			return step.Outcome{}, context.Cause(ctx)
 		}
 		if err != nil {
-			return step.Final(fmt.Sprintf("jq: event %s: %v", e.ID, err)), nil
+			failed := step.Final(fmt.Sprintf("jq: event %s: %v", e.ID, err))
+			if errors.Is(err, errTooLong) {
+				failed.Failure.Failure = pipeline.Failure{Kind: pipeline.Timeout}
+			}
+			return failed, nil
 		}
 		if out != nil {
 			made = append(made, step.WithData(rec, out))
@@ -75,11 +82,7 @@ func (s *Step) run(ctx context.Context, in jq.Input) ([]byte, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, perEvent, errTooLong)
+	ctx, cancel := context.WithTimeoutCause(ctx, s.perEvent, errTooLong)
 	defer cancel()
-	out, err := s.program.Run(ctx, in)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = errTooLong
-	}
-	return out, err
+	return s.program.Run(ctx, in)
 }

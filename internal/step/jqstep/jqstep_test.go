@@ -100,6 +100,18 @@ func TestWhatFailsOnOneEventIsAFinalFailureThatNamesIt(t *testing.T) {
 	}
 }
 
+func TestAProgramThatTakesTooLongIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	s := compile(t, `last(range(1e9))`)
+	s.perEvent = 1
+
+	out, err := s.Run(t.Context(), steptest.Input(t))
+
+	if err != nil || out.Failure == nil || out.Failure.Final || !strings.Contains(out.Failure.Message, "longer than 1s") {
+		t.Errorf("%+v, %v", out.Failure, err)
+	}
+}
+
 func TestAProgramThatIsNoneIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, program := range []string{"", ".a |", "now", "nothing"} {

@@ -54,19 +54,22 @@ func (d *digest) may(w *interest, globs *expr.Globs) bool {
 	return false
 }
 
+// size is what a digest takes of the memory for all, about.
+func (d *digest) size() int { return 4 + len(d.types) + len(d.runs) }
+
 const (
-	blockSize  = 1024 // records that one digest of the past is of
-	manyBlocks = 256  // digests kept
+	blockSize = 1024    // records that one digest of the past is of
+	maxPast   = 500_000 // runs and types in all digests kept; some 40 MB
 )
 
-// past are digests of the blocks that followers read last: after a restart many
-// read the same, and most of it is for none of them.
+// past are digests of blocks that followers read: after a restart many read the
+// same, and most of it is for none of them.
 type past struct {
 	journal End
 
 	mu     sync.Mutex // guards all below
 	blocks map[weir.Seq]*digest
-	order  []weir.Seq // oldest first
+	size   int // of all
 }
 
 // find returns the digest of the records behind n blocks, and whether it was at
@@ -96,15 +99,20 @@ func (p *past) find(ctx context.Context, n weir.Seq) (d *digest, known bool, err
 	return d, false, nil
 }
 
+// keep drops others where there are too many, whichever: those who read the same
+// from the same place on would always ask next for what was dropped first.
 func (p *past) keep(n weir.Seq, d *digest) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.blocks[n] == nil {
-		p.order = append(p.order, n)
+	if p.blocks[n] != nil {
+		return
 	}
-	p.blocks[n] = d
-	if len(p.order) > manyBlocks {
-		delete(p.blocks, p.order[0])
-		p.order = p.order[1:]
+	p.blocks[n], p.size = d, p.size+d.size()
+	for n, d := range p.blocks {
+		if p.size <= maxPast {
+			return
+		}
+		delete(p.blocks, n)
+		p.size -= d.size()
 	}
 }

@@ -241,6 +241,30 @@ func TestAPipelinesRunsStartAtItsRate(t *testing.T) {
 	})
 }
 
+func TestARateIsUsedUpByARestartButNotByTheFirstStart(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.start(100)
+		slow := p
+		slow.Rate = weir.Rate{N: 1, Per: time.Hour}
+		r.apply(each, slow)
+		r.event("a")
+		r.event("a")
+		first := r.newest(1)
+		r.change(first, weir.Succeeded, 0)
+		r.finish(first)
+		r.settle()
+
+		r.restart(100)
+		r.wait(time.Hour - time.Second)
+		r.wantTaken(0)
+		r.wait(2 * time.Second)
+		r.settle() // the lease of a run that was due at the start
+
+		r.wantTaken(1)
+	})
+}
+
 func TestABreakerStaysOpenOverARestart(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *rig) {

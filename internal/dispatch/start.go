@@ -25,7 +25,11 @@ func (d *Dispatcher) start(ctx context.Context) error {
 	}
 	d.fold = fold.New(d.Shard, cp)
 	d.flushed = cp.Cursor
-	d.lanes = lane.New(lane.Limits{Pipeline: d.pipelineLimits, Origin: d.originLimits, Outside: d.Slots - d.Slots/keptSlots}, d.now())
+	began := d.now()
+	if head == 0 {
+		began = 0 // nothing was started before: rates are not used up
+	}
+	d.lanes = lane.New(lane.Limits{Pipeline: d.pipelineLimits, Origin: d.originLimits, Outside: d.Slots - d.Slots/keptSlots}, began)
 	for _, r := range cp.Runs {
 		if r.State == weir.RunPending {
 			d.lanes.Add(lane.Run{ID: r.ID, Lane: r.Lane, Due: r.Due, Turn: r.Queued, Holds: r.Holds, Fresh: true})

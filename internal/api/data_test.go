@@ -106,3 +106,13 @@ func TestFilesHaveTheNameOfTheUpload(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestATimeAsOldAsTimeIsABound(t *testing.T) {
+	t.Parallel()
+	for _, old := range []string{"1970-01-01T00:00:00Z", "1969-12-31T23:59:59Z"} {
+		since, until, err := Period{Since: old, Until: old}.times()
+		if err != nil || since != 1 || until != 1 {
+			t.Errorf("%s: since %d, until %d, %v; 0 would be no bound", old, since, until, err)
+		}
+	}
+}

@@ -105,6 +105,7 @@ func (p Period) times() (since, until weir.Time, err error) {
 		if *t.to, err = weir.ParseTime(t.text); err != nil {
 			return 0, 0, weir.E("", weir.Invalid, "%q is not an RFC 3339 time", t.text).WithField(t.name)
 		}
+		*t.to = max(*t.to, 1) // 0 is no bound, and nothing is as old
 	}
 	return since, until, nil
 }

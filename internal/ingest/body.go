@@ -59,10 +59,14 @@ func (d *Door) Read(w http.ResponseWriter, r *http.Request) (body []byte, done f
 	return d.read(http.MaxBytesReader(w, in, d.limits.Body), -1, &d.inFlight)
 }
 
-// ReadUnverified reads the body of a request like Read, byte for byte, where
-// only the body itself will tell whether its sender is known. Such bodies have a
-// room of their own, so that strangers cannot take that of publishers.
+// ReadUnverified reads the body of a request like Read, where only the body
+// itself, byte for byte, will tell whether its sender is known: it may not be
+// compressed. Such bodies have a room of their own, so that strangers cannot take
+// that of publishers.
 func (d *Door) ReadUnverified(w http.ResponseWriter, r *http.Request) (body []byte, done func(), err error) {
+	if compressed, err := isCompressed(r.Header); err != nil || compressed {
+		return nil, func() {}, withField(notTaken("a body that is signed is not taken with an encoding"), "content-encoding")
+	}
 	return d.read(http.MaxBytesReader(w, r.Body, d.limits.Body), r.ContentLength, &d.unverified)
 }
 
@@ -79,11 +83,11 @@ func (d *Door) read(in io.Reader, length int64, room *budget) (body []byte, done
 	if length > d.limits.Body {
 		return nil, done, d.limits.tooLarge()
 	}
-	size := int64(firstRead)
+	longest := d.limits.Body + 1 // so that the end is seen without growing
 	if length >= 0 {
-		size = min(size, length+1) // so that the end is seen without growing
+		longest = length + 1
 	}
-	for {
+	for size := min(int64(firstRead), longest); ; size = min(4*size, longest) { // what is only announced takes no room
 		if !room.take(size - held) {
 			return nil, done, errNoRoom()
 		}
@@ -96,10 +100,6 @@ func (d *Door) read(in io.Reader, length int64, room *budget) (body []byte, done
 		}
 		if err != nil {
 			return nil, done, d.readError(err)
-		}
-		size = min(2*size, d.limits.Body+1)
-		if length >= 0 {
-			size = length + 1
 		}
 	}
 }

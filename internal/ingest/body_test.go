@@ -121,6 +121,51 @@ func TestStrangersCannotTakeTheRoomOfPublishers(t *testing.T) {
 }
 
 // compressed returns b as gzip.
+// stalled gives so many bytes, and then looks at the room that is taken.
+type stalled struct {
+	left int
+	room *budget
+	took int64
+}
+
+func (s *stalled) Read(b []byte) (int, error) {
+	n := min(len(b), s.left)
+	if s.left -= n; n == 0 {
+		s.took = s.room.used.Load()
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, nil
+}
+
+func TestWhatIsOnlyAnnouncedTakesLittleRoom(t *testing.T) {
+	t.Parallel()
+	door := New(Options{})
+	body := &stalled{left: 100_000, room: &door.unverified}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", io.NopCloser(body))
+	r.ContentLength = 8 << 20
+
+	_, _, err := door.ReadUnverified(httptest.NewRecorder(), r)
+
+	if weir.CodeOf(err) != weir.Invalid || body.took > 400_000 || door.unverified.used.Load() != 0 {
+		t.Errorf("%v, and %d bytes of room for 100,000", err, body.took)
+	}
+}
+
+func TestASignedBodyIsNotTakenWithAnEncoding(t *testing.T) {
+	t.Parallel()
+	door := New(Options{})
+	for _, coding := range []string{"gzip", "br"} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader("x"))
+		r.Header.Set("Content-Encoding", coding)
+
+		_, _, err := door.ReadUnverified(httptest.NewRecorder(), r)
+
+		if e, ok := errors.AsType[*weir.Error](err); !ok || !errors.Is(err, ErrContentType) || e.Field != "content-encoding" {
+			t.Errorf("%s: %v", coding, err)
+		}
+	}
+}
+
 func compressed(t testing.TB, b []byte) []byte {
 	t.Helper()
 	var out bytes.Buffer

@@ -64,7 +64,7 @@ func (s *sources) find(ctx context.Context, p weir.Project, name string) (*sourc
 	if src := c.byName[name]; src != nil {
 		return src, nil
 	}
-	return nil, weir.E("", weir.NotFound, "there is no webhook source %q", name)
+	return nil, weir.E("", weir.NotFound, "there is no webhook source %.100q", name)
 }
 
 func (s *sources) compile(ctx context.Context, id weir.ProjectID) (*compiled, error) {

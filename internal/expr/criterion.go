@@ -77,6 +77,18 @@ func (g *Globs) Match(eventType string) bool {
 	return (g.any || slices.ContainsFunc(g.patterns, fits)) && !slices.ContainsFunc(g.excluded, fits)
 }
 
+// plain reports whether all types are taken, or one, or those with one beginning.
+func (g *Globs) plain() bool {
+	if len(g.excluded) > 0 || len(g.patterns) > 1 {
+		return false
+	}
+	if g.any {
+		return true
+	}
+	prefix, whole := literal(g.patterns[0])
+	return whole || g.patterns[0] == prefix+"*"
+}
+
 // matchGlob goes back to the last * only, so its time is at most the product of
 // both lengths.
 func matchGlob(p, s string) bool {

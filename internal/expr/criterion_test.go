@@ -189,13 +189,26 @@ func TestTheIndexFindsWhatPlainEvaluationFinds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		entries := make([]expr.Entry, rapid.IntRange(1, 12).Draw(t, "criteria"))
 		for i := range entries {
-			entries[i] = expr.Entry{Criterion: drawCriterion(t), Number: i}
+			entries[i] = expr.Entry{Criterion: drawCriterion(t), Number: i, Alone: true}
 		}
 		index := expr.NewIndex(entries)
 		for range 5 {
 			var v expr.Vars
 			v.Reset(drawEvent(t))
-			selected := index.Select(&v, nil)
+			selected, lacks := index.Select(&v, nil, nil)
+			for _, lack := range lacks {
+				first, err := entries[lack.Numbers[0]].Holds(&v)
+				for _, n := range lack.Numbers {
+					ok, other := entries[n].Holds(&v)
+					if first || ok || (err == nil) != (other == nil) || err != nil && expr.Reason(other) != expr.Reason(err) {
+						t.Fatalf("of those that fail alike, %d: %v, %v; and %d: %v, %v", lack.Numbers[0], first, err, n, ok, other)
+					}
+					if slices.Contains(selected, n) {
+						t.Fatalf("%d is selected, too", n)
+					}
+				}
+				selected = append(selected, lack.Numbers...)
+			}
 			var plain, indexed []string
 			for i := range entries {
 				ok, err := entries[i].Holds(&v)

@@ -20,11 +20,17 @@ type Index struct {
 	lengths  []int // of prefixes, sorted
 }
 
-// Entry is a criterion with the number by which it is selected.
+// Entry is a criterion with the number by which it is selected. Alone says that
+// no other entry has the number.
 type Entry struct {
 	Criterion
 	Number int
+	Alone  bool
 }
+
+// Lack is what one field that is missing does to many: the numbers of entries
+// which fail, all alike, for an event without the field that they compare.
+type Lack struct{ Numbers []int }
 
 // NewIndex builds an index.
 func NewIndex(entries []Entry) *Index {
@@ -59,23 +65,25 @@ func (x *Index) add(to map[string]*bucket, under string, e Entry) {
 }
 
 // Select appends the numbers of all criteria that v.Event may meet, sorted and
-// each once.
-func (x *Index) Select(v *Vars, into []int) []int {
+// each once, but for those that fail alike: to evaluate one of a Lack tells of
+// all. So the time that an event takes is that of what it meets, however many
+// ask for a field that it does not have.
+func (x *Index) Select(v *Vars, into []int, lacks []*Lack) ([]int, []*Lack) {
 	eventType := v.Event.Event.Type
 	from := len(into)
 	if b := x.exact[eventType]; b != nil {
-		into = b.choose(v, into)
+		into, lacks = b.choose(v, into, lacks)
 	}
 	for _, n := range x.lengths {
 		if n > len(eventType) {
 			break
 		}
 		if b := x.prefixes[eventType[:n]]; b != nil {
-			into = b.choose(v, into)
+			into, lacks = b.choose(v, into, lacks)
 		}
 	}
 	slices.Sort(into[from:])
-	return into[:from+len(slices.Compact(into[from:]))]
+	return into[:from+len(slices.Compact(into[from:]))], lacks
 }
 
 // bucket holds the criteria under one type or beginning.
@@ -89,7 +97,8 @@ type bucket struct {
 type equal struct {
 	path []string
 	by   map[constant][]int
-	all  []int
+	all  []int // but for those of lack
+	lack Lack
 }
 
 func (b *bucket) add(e Entry) {
@@ -109,24 +118,36 @@ func (b *bucket) add(e Entry) {
 		b.equal = append(b.equal, group)
 	}
 	group.by[key] = append(group.by[key], e.Number)
+	if e.failsAlike() {
+		group.lack.Numbers = append(group.lack.Numbers, e.Number)
+		return
+	}
 	group.all = append(group.all, e.Number)
 }
+
+// failsAlike reports whether an entry asks for nothing but one field's value, of
+// events of one type or with one beginning. Where the field is missing it fails
+// as others that compare the same.
+func (e *Entry) failsAlike() bool { return e.Alone && e.Where.single && e.Types.plain() }
 
 // choose appends the criteria whose constant is the field's value. Where the
 // field is missing or no scalar, the condition may fail rather than not hold,
 // so all are chosen.
-func (b *bucket) choose(v *Vars, into []int) []int {
+func (b *bucket) choose(v *Vars, into []int, lacks []*Lack) ([]int, []*Lack) {
 	into = append(into, b.plain...)
 	for _, group := range b.equal {
 		value, found := v.Lookup(group.path)
 		key, ok := constantOf(value)
 		if !found || !ok {
 			into = append(into, group.all...)
+			if len(group.lack.Numbers) > 0 {
+				lacks = append(lacks, &group.lack)
+			}
 			continue
 		}
 		into = append(into, group.by[key]...)
 	}
-	return into
+	return into, lacks
 }
 
 // indexable returns the first equality of a condition by which it can be found.

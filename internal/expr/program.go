@@ -6,6 +6,7 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/cost"
+	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/interpreter"
@@ -23,6 +24,7 @@ type Program struct {
 	program  cel.Program
 	accesses map[int64]access // by the id of the node that may fail
 	equals   []Equality
+	single   bool // it is nothing but one of equals
 	counted  bool // its cost is counted at run time, so it may end with ErrCost
 	secrets  []string
 	uses     map[string]bool
@@ -61,6 +63,7 @@ func CompileCondition(source string, scope Scope) (*Program, error) {
 func plan(env *cel.Env, source string, checked *cel.Ast) (*Program, error) {
 	root := checked.NativeRep().Expr()
 	p := &Program{source: source, accesses: accesses(root), equals: equalities(root), uses: idents(root)}
+	p.single = len(p.equals) == 1 && root.AsCall().FunctionName() == operators.Equals
 	var err error
 	if p.secrets, err = secretNames(source, checked.NativeRep()); err != nil {
 		return nil, err

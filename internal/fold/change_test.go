@@ -311,3 +311,29 @@ func atOnceNamed(name string) weir.Trigger {
 	t.Name = name
 	return t
 }
+
+// What many triggers miss alike is counted for each, before and after one of
+// them changed.
+func TestEachTriggerCountsAFieldThatManyMiss(t *testing.T) {
+	t.Parallel()
+	on := func(name, where string) weir.Trigger {
+		return weir.Trigger{Name: name, Match: []weir.Criterion{{Types: []string{"a"}, Where: where}}}
+	}
+	b := newBench(t, on("one", `data.who == "ann"`), on("two", `data.who == "bob"`), on("or", `data.who == "ann" || data.n == 1`))
+	b.event(0, `{"n": 1}`)
+	b.event(0, `{"n": 1}`)
+	b.event(0, `{"who": "bob"}`)
+	b.apply([]weir.Trigger{on("two", `data.who == "eve"`)}, "one")
+	b.event(0, `{"n": 1}`)
+
+	want := []fold.Counter{
+		{Project: 1, Trigger: "one", What: "missing data.who", N: 2},
+		{Project: 1, Trigger: "or", What: "matched", N: 3},
+		{Project: 1, Trigger: "or", What: "missing data.n", N: 1},
+		{Project: 1, Trigger: "two", What: "matched", N: 1},
+		{Project: 1, Trigger: "two", What: "missing data.who", N: 3},
+	}
+	if diff := cmp.Diff(want, b.flush().Counters); diff != "" {
+		t.Errorf("counters (-want +got):\n%s", diff)
+	}
+}

@@ -39,6 +39,7 @@ type Fold struct {
 	chunksGone  []weir.GroupID
 	installed   []Installed
 	counts      map[countKey]int64
+	alike       map[alikeKey]int64 // by which counts is raised at the end of a layer
 }
 
 // liveGroup is an open group: group is nil while only state has it.
@@ -76,6 +77,12 @@ type liveChunk struct {
 	epoch uint64
 }
 
+type alikeKey struct {
+	project weir.ProjectID
+	alike   trigger.Alike
+	reason  string
+}
+
 type countKey struct {
 	project weir.ProjectID
 	trigger string
@@ -107,6 +114,7 @@ func New(shard weir.Shard, cp *Checkpoint) *Fold {
 		runs:     make(map[weir.RunID]*liveRun, len(cp.Runs)),
 		chunks:   make(map[weir.GroupID][]liveChunk),
 		counts:   make(map[countKey]int64),
+		alike:    make(map[alikeKey]int64),
 	}
 	for _, in := range cp.Versions {
 		f.install(in)
@@ -197,4 +205,23 @@ func (f *Fold) owner(project weir.ProjectID, trigger string) *owner {
 
 func (f *Fold) count(project weir.ProjectID, trigger, what string) {
 	f.counts[countKey{project, trigger, what}]++
+}
+
+// countMiss counts an event that a trigger missed. Of many triggers that missed
+// it alike, countAlike counts each, once for all events.
+func (f *Fold) countMiss(project weir.ProjectID, m *trigger.Miss) {
+	if m.Alike == (trigger.Alike{}) {
+		f.count(project, m.Trigger.Def.Name, m.Reason)
+		return
+	}
+	f.alike[alikeKey{project, m.Alike, m.Reason}]++
+}
+
+func (f *Fold) countAlike() {
+	for key, n := range f.alike {
+		for _, t := range key.alike.Triggers() {
+			f.counts[countKey{key.project, t.Def.Name, key.reason}] += n
+		}
+	}
+	clear(f.alike)
 }

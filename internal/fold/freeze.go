@@ -24,6 +24,7 @@ func (f *Fold) Freeze() *Layer {
 	f.freezeGroups(l)
 	f.freezeRuns(l)
 	f.freezeChunks(l)
+	f.countAlike()
 	for key, n := range f.counts {
 		l.Counters = append(l.Counters, Counter{key.project, key.trigger, key.what, n})
 	}

@@ -19,8 +19,7 @@ func (f *Fold) Turn() []Touch {
 				f.take(rec, &f.matches.Matches[matched])
 			}
 			for ; missed < p.missed; missed++ {
-				m := &f.matches.Misses[missed]
-				f.count(rec.Project, m.Trigger.Def.Name, m.Reason)
+				f.countMiss(rec.Project, &f.matches.Misses[missed])
 			}
 			f.follow(rec)
 			f.endDue(rec)

@@ -61,3 +61,25 @@ func benchSet(b *testing.B, n int, make func(i int) weir.Trigger) *trigger.Set {
 	}
 	return trigger.NewSet(1, all)
 }
+
+// BenchmarkMissAlike is an event without the field that n triggers compare.
+func BenchmarkMissAlike(b *testing.B) {
+	for _, n := range []int{1, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			set := benchSet(b, n, func(i int) weir.Trigger {
+				where := fmt.Sprintf(`data.customer == "c%d"`, i)
+				return weir.Trigger{Match: []weir.Criterion{{Types: []string{"order.placed"}, Where: where}}}
+			})
+			rec := event("order.placed", `{"order_id":"o-1"}`)
+			var r trigger.Result
+			b.ReportAllocs()
+			for b.Loop() {
+				r.Reset()
+				set.Match(rec, &r)
+			}
+			if len(r.Matches) != 0 || len(r.Misses) != 1 {
+				b.Fatalf("%d matches, %d misses", len(r.Matches), len(r.Misses))
+			}
+		})
+	}
+}

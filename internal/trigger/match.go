@@ -25,7 +25,7 @@ func NewSet(project weir.ProjectID, triggers []*Compiled) *Set {
 	var entries []expr.Entry
 	for i, c := range s.triggers {
 		for _, test := range c.match {
-			entries = append(entries, expr.Entry{Criterion: c.tests[test], Number: i})
+			entries = append(entries, expr.Entry{Criterion: c.tests[test], Number: i, Alone: len(c.match) == 1})
 		}
 		s.tests = max(s.tests, len(c.tests))
 	}
@@ -50,6 +50,27 @@ type Miss struct {
 	Trigger *Compiled
 	Reason  string // "missing data.user", "cost", "error", "panic": for counting
 	Err     error  // for explaining
+	Alike   Alike  // triggers that miss it as this one does, which is among them; none: it alone
+}
+
+// Alike are triggers of a set that miss an event alike: they ask for the same
+// field, and it is missing. It is comparable, so that events can be counted by
+// it, and triggers only now and then.
+type Alike struct {
+	set  *Set
+	lack *expr.Lack
+}
+
+// Triggers returns them; nil where there are none.
+func (a Alike) Triggers() []*Compiled {
+	if a.lack == nil {
+		return nil
+	}
+	all := make([]*Compiled, len(a.lack.Numbers))
+	for i, n := range a.lack.Numbers {
+		all[i] = a.set.triggers[n]
+	}
+	return all
 }
 
 // Result is what sets make of events: for one event after another, by name of
@@ -61,6 +82,7 @@ type Result struct {
 
 	vars     expr.Vars
 	selected []int
+	lacks    []*expr.Lack
 	outcomes []outcome
 	meets    []int
 	key      []byte
@@ -82,12 +104,19 @@ func (r *Result) Reset() { r.Matches, r.Misses, r.meets = r.Matches[:0], r.Misse
 // panics: what would is a Miss.
 func (s *Set) Match(rec *weir.Record, into *Result) {
 	into.vars.Reset(rec)
-	into.selected = s.index.Select(&into.vars, into.selected[:0])
+	into.selected, into.lacks = s.index.Select(&into.vars, into.selected[:0], into.lacks[:0])
 	if cap(into.outcomes) < s.tests {
 		into.outcomes = make([]outcome, s.tests)
 	}
 	for _, n := range into.selected {
 		into.offer(s.project, s.triggers[n])
+	}
+	for _, lack := range into.lacks {
+		from := len(into.Misses)
+		into.offer(s.project, s.triggers[lack.Numbers[0]])
+		for i := from; i < len(into.Misses) && len(lack.Numbers) > 1; i++ {
+			into.Misses[i].Alike = Alike{s, lack}
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package trigger_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,7 +44,14 @@ func words(r *trigger.Result) string {
 		s += fmt.Sprintf("%s %s meets %v; ", m.Trigger.Def.Name, m.Key, m.Meets)
 	}
 	for _, m := range r.Misses {
-		s += fmt.Sprintf("%s: %s; ", m.Trigger.Def.Name, m.Reason)
+		names := []string{m.Trigger.Def.Name}
+		if all := m.Alike.Triggers(); all != nil {
+			names = names[:0]
+			for _, c := range all {
+				names = append(names, c.Def.Name)
+			}
+		}
+		s += fmt.Sprintf("%s: %s; ", strings.Join(names, ", "), m.Reason)
 	}
 	return s
 }
@@ -250,5 +258,35 @@ func TestEqualDefinitionsHaveEqualShapes(t *testing.T) {
 	}
 	if compile(t, def).Shape() == compile(t, other).Shape() {
 		t.Error("another match has the same shape")
+	}
+}
+
+// However many triggers there are, those that miss an event alike are told by one.
+func TestTriggersThatMissAFieldAlikeAreToldTogether(t *testing.T) {
+	t.Parallel()
+	all := []*trigger.Compiled{}
+	for name, match := range map[string][]weir.Criterion{
+		"a": {{Types: []string{"x"}, Where: `data.o.who == 1`}},
+		"b": {{Types: []string{"x"}, Where: `"ann" == data.o["who"]`}},
+		"c": {{Types: []string{"x"}, Where: `data.o.who == 1 && data.n == 2`}},                         // may hold not
+		"d": {{Types: []string{"x", "y"}, Where: `data.o.who == 1`}},                                   // stands twice
+		"e": {{Types: []string{"*", "!x"}, Where: `data.o.who == 1`}},                                  // takes no x
+		"f": {{Types: []string{"x"}, Where: `data.o.who == 1`}, {Types: []string{"x"}, Where: "true"}}, // may match
+	} {
+		all = append(all, compile(t, weir.Trigger{Name: name, Match: match}))
+	}
+	set := trigger.NewSet(1, all)
+	for data, want := range map[string]string{
+		`{"o":{},"n":1}`:      "f {} meets []; d: missing data.o.who; f: missing data.o.who; a, b: missing data.o.who; ",
+		`{"n":2}`:             "f {} meets []; c: missing data.o; d: missing data.o; f: missing data.o; a, b: missing data.o; ",
+		`{"o":{"who":[1]}}`:   "f {} meets []; ",
+		`{"o":{"who":"ann"}}`: "b {} meets []; f {} meets []; ",
+		`{"o":{"who":1.0}}`:   "a {} meets []; d {} meets []; f {} meets []; c: missing data.n; ",
+	} {
+		var r trigger.Result
+		set.Match(event("x", data), &r)
+		if got := words(&r); got != want {
+			t.Errorf("%s:\n got %q\nwant %q", data, got, want)
+		}
 	}
 }

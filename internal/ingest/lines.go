@@ -157,6 +157,7 @@ type lines struct {
 	buf   []byte // read and not given out
 	usual int    // bytes of the last chunk
 	ended bool   // In has no more
+	cutBy error  // why In broke off behind what was read
 	held  int64  // bytes of buf and of chunks, taken from the budget
 }
 
@@ -331,13 +332,17 @@ func (l *lines) split() (body []byte, n int, err error) {
 
 // read reads on, into the room that there is.
 func (l *lines) read() error {
+	if l.cutBy != nil {
+		return l.readError(l.cutBy)
+	}
 	n, err := l.In.Read(l.buf[len(l.buf):cap(l.buf)])
 	l.buf = l.buf[:len(l.buf)+n]
-	if errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
 		l.ended = true
-		return nil
-	}
-	if err != nil {
+	case err != nil && n > 0:
+		l.cutBy = err // whole chunks come first
+	case err != nil:
 		return l.readError(err)
 	}
 	return nil

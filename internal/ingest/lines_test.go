@@ -218,17 +218,21 @@ func TestAChunkEndsAtTheLimitOfBytesToo(t *testing.T) {
 
 func TestWholeChunksBeforeACutStandAndTheHalfOneLeavesNothing(t *testing.T) {
 	t.Parallel()
-	door, journal, refusals, _ := stocked(t, Limits{Lines: 2})
-	in := io.MultiReader(strings.NewReader(line(1)+"\n"+line(2)+"\n"+line(3)+"\n"+line(4)[:20]), iotest.ErrReader(io.ErrUnexpectedEOF))
-
-	got, err := take(t, door, Lines{In: in})
-
-	if diff := cmp.Diff([]Chunk{{Lines: 2, Taken: 2, Seq: 2}}, got); diff != "" || weir.CodeOf(err) != weir.Invalid {
-		t.Error(err, diff)
+	cut := func() io.Reader {
+		return io.MultiReader(strings.NewReader(line(1)+"\n"+line(2)+"\n"+line(3)+"\n"+line(4)[:20]), iotest.ErrReader(io.ErrUnexpectedEOF))
 	}
-	all := refusalsOf(t, door, refusals)
-	if len(journal.records) != 2 || len(all) != 1 || !strings.HasPrefix(all[0].Reason, "line 3: the body ends before its end") {
-		t.Errorf("%d records, refusals %+v", len(journal.records), all)
+	for name, in := range map[string]io.Reader{"told after": cut(), "told with the last bytes": iotest.DataErrReader(cut())} {
+		door, journal, refusals, _ := stocked(t, Limits{Lines: 2})
+
+		got, err := take(t, door, Lines{In: in})
+
+		if diff := cmp.Diff([]Chunk{{Lines: 2, Taken: 2, Seq: 2}}, got); diff != "" || weir.CodeOf(err) != weir.Invalid {
+			t.Error(name, err, diff)
+		}
+		all := refusalsOf(t, door, refusals)
+		if len(journal.records) != 2 || len(all) != 1 || !strings.HasPrefix(all[0].Reason, "line 3: the body ends before its end") {
+			t.Errorf("%s: %d records, refusals %+v", name, len(journal.records), all)
+		}
 	}
 }
 

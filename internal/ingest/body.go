@@ -191,6 +191,10 @@ func (s *Stream) Drain() {
 	}
 }
 
+// atOnce bounds a read: within a chunk of HTTP, which may be long, one does not
+// return before all that it asks for has come.
+const atOnce = 16 << 10
+
 // timed gives each read of a stream a deadline of its own.
 type timed struct{ *Stream }
 
@@ -199,5 +203,5 @@ func (t timed) Read(b []byte) (int, error) {
 	if t.stopped.Load() {                                   // after the deadline was set, which Stop sets anew
 		return 0, net.ErrClosed
 	}
-	return t.raw.Read(b)
+	return t.raw.Read(b[:min(len(b), atOnce)])
 }

@@ -242,6 +242,32 @@ func TestAStreamIsDecompressedAsItComes(t *testing.T) {
 	}
 }
 
+// asked remembers the most that was asked for at once.
+type asked struct{ most int }
+
+func (a *asked) Read(b []byte) (int, error) {
+	a.most = max(a.most, len(b))
+	return len(b), nil
+}
+
+// Within a chunk of HTTP a read lasts until all is there that it asks for, and
+// it may last a minute.
+func TestAStreamAsksForLittleAtOnceSoThatASlowSenderIsNotCut(t *testing.T) {
+	t.Parallel()
+	body := &asked{}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", io.NopCloser(body))
+
+	s, err := New(Options{}).Stream(httptest.NewRecorder(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := s.Read(make([]byte, 8<<20))
+
+	if n == 0 || err != nil || body.most > 16<<10 {
+		t.Errorf("%d bytes at once, %v", body.most, err)
+	}
+}
+
 func TestAFormIsNotTakenCompressed(t *testing.T) {
 	t.Parallel()
 

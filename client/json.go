@@ -31,6 +31,24 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	return append(dst, '}'), nil
 }
 
+// AppendReceipts appends the JSON of Receipts with these events: encoding/json
+// would take a tenth of what it costs to take events in batches.
+func AppendReceipts(dst []byte, events []Receipt) []byte {
+	dst = append(dst, `{"events":[`...)
+	for i := range events {
+		r := &events[i]
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendString(append(dst, `{"id":`...), r.ID)
+		dst = appendString(append(dst, `,"uid":`...), r.UID)
+		dst = strconv.AppendUint(append(dst, `,"seq":`...), uint64(r.Seq), 10)
+		dst = strconv.AppendBool(append(dst, `,"duplicate":`...), r.Duplicate)
+		dst = append(dst, '}')
+	}
+	return append(dst, "]}"...)
+}
+
 func appendAttributes(dst []byte, e *weir.Event) []byte {
 	dst = append(dst, `"specversion":"1.0"`...)
 	dst = appendMember(dst, "id", e.ID)

@@ -114,16 +114,20 @@ func (a *API) answerAccepted(w http.ResponseWriter, r *http.Request, accepted []
 		a.fail(w, r, err)
 		return
 	}
-	receipts := client.Receipts{Events: make([]client.Receipt, len(accepted))}
+	receipts := make([]client.Receipt, len(accepted))
 	var last weir.Seq
 	for i, e := range accepted {
-		receipts.Events[i] = client.Receipt{ID: e.ID, UID: e.UID.String(), Seq: e.Seq, Duplicate: e.Duplicate}
+		receipts[i] = client.Receipt{ID: e.ID, UID: e.UID.String(), Seq: e.Seq, Duplicate: e.Duplicate}
 		last = max(last, e.Seq)
 	}
 	if last > 0 {
 		setSeq(w, last)
 	}
-	writeJSON(w, http.StatusAccepted, "application/json", receipts)
+	b := append(client.AppendReceipts(make([]byte, 0, 128*(1+len(receipts))), receipts), '\n')
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+	w.WriteHeader(http.StatusAccepted)
+	_, _ = w.Write(b) // the client may be gone
 }
 
 type eventsQuery struct {

@@ -20,12 +20,15 @@ type Blobs interface {
 
 const (
 	maxBatch   = 64 << 20  // bytes of the data of a batch
-	maxBlobs   = 512 << 20 // bytes of blobs that all tries hold
+	smallBatch = 1 << 20   // bytes in the journal that need no room
+	maxHeld    = 512 << 20 // bytes of larger batches, and of blobs, that all tries hold
+	maxReading = 4         // batches that are read from the journal at once
 	loadAtOnce = 256       // records of a batch
 )
 
 // load gives the try its batch, with all data that expressions see: what came
-// with the lease or is in the journal, and what stands in blobs.
+// with the lease or is in the journal, and what stands in blobs. What is large
+// needs room for it, and a batch is not kept while it waits for that.
 func (l *Loop) load(ctx context.Context, t *try) (err error) {
 	batch := t.lease.Events
 	if batch == nil {
@@ -33,18 +36,32 @@ func (l *Loop) load(ctx context.Context, t *try) (err error) {
 			return err
 		}
 	}
-	inBlobs, err := fits(batch)
+	size, inBlobs, err := fits(batch)
 	if err != nil {
 		return err
 	}
+	if l.Blobs == nil {
+		inBlobs = 0
+	}
+	room, isLarge := inBlobs, size > smallBatch
+	if isLarge {
+		room, batch = size+inBlobs, nil
+	}
+	if room > 0 {
+		if err := l.room.take(ctx, room); err != nil {
+			return err
+		}
+		t.room = room
+	}
+	if isLarge {
+		if batch, err = l.records(ctx, t.lease.Run.Firing.Members); err != nil {
+			return err
+		}
+	}
 	t.events = batch
-	if l.Blobs == nil || inBlobs == 0 {
+	if inBlobs == 0 {
 		return nil
 	}
-	if err := l.room.take(ctx, inBlobs); err != nil {
-		return err
-	}
-	t.room = inBlobs
 	t.events = slices.Clone(batch)
 	for i, rec := range batch {
 		if !lacksData(rec) {
@@ -80,9 +97,15 @@ func (l *Loop) unload(ctx context.Context, t *try) {
 	}
 }
 
-// records reads the events of a batch from the journal, in order. Those that are
-// no longer there are left out.
+// records reads the events of a batch from the journal, in order, when few others
+// are being read. Those that are no longer there are left out.
 func (l *Loop) records(ctx context.Context, members []weir.Member) ([]*weir.Record, error) {
+	select {
+	case l.reading <- struct{}{}:
+		defer func() { <-l.reading }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	members = sorted(members)
 	batch := make([]*weir.Record, 0, len(members))
 	for part := range slices.Chunk(members, loadAtOnce) {
@@ -99,7 +122,7 @@ func (l *Loop) records(ctx context.Context, members []weir.Member) ([]*weir.Reco
 				batch = append(batch, rec)
 			}
 		}
-		if _, err := fits(batch); err != nil {
+		if _, _, err := fits(batch); err != nil {
 			return nil, err
 		}
 	}
@@ -108,21 +131,20 @@ func (l *Loop) records(ctx context.Context, members []weir.Member) ([]*weir.Reco
 
 func lacksData(rec *weir.Record) bool { return rec.Event.LacksData() }
 
-// fits bounds what a batch takes in memory, with the blobs that are to be read,
-// whose size it returns.
-func fits(batch []*weir.Record) (inBlobs int64, err error) {
-	size := int64(0)
+// fits bounds what a batch takes in memory, with the blobs that are to be read.
+// It returns how much is in the journal and how much in blobs.
+func fits(batch []*weir.Record) (size, inBlobs int64, err error) {
 	for _, rec := range batch {
 		size += int64(len(rec.Event.Data))
 		if lacksData(rec) {
 			inBlobs += rec.Event.Blob.Size
 		}
 	}
-	if size += inBlobs; size > maxBatch {
-		return 0, &unusable{weir.E("", weir.TooLarge, "the data of the batch is %d bytes long or more, and %d are the most: use a smaller count or max_events",
-			size, maxBatch)}
+	if size+inBlobs > maxBatch {
+		return 0, 0, &unusable{weir.E("", weir.TooLarge, "the data of the batch is %d bytes long or more, and %d are the most: use a smaller count or max_events",
+			size+inBlobs, maxBatch)}
 	}
-	return inBlobs, nil
+	return size, inBlobs, nil
 }
 
 // lost says of which event the data cannot be read, and whether it ever will.

@@ -3,6 +3,8 @@ package work
 import (
 	"context"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -73,8 +75,35 @@ func TestStepsSeeTheDataOfBlobs(t *testing.T) {
 		if e := b.journal.records[run.Firing.Members[0].Seq-1].Event; e.Data != nil {
 			t.Errorf("%s: the journal's record was given data", name)
 		}
-		if b.room.left != maxBlobs {
+		if b.room.left != maxHeld {
 			t.Errorf("%s: room for %d bytes is left", name, b.room.left)
+		}
+	}
+}
+
+func TestALargeBatchTakesRoomWhileItsRunIsTried(t *testing.T) {
+	t.Parallel()
+	half := `"` + strings.Repeat("x", smallBatch/2) + `"`
+	for name, c := range map[string]struct {
+		events []string
+		room   int64
+	}{
+		"small": {[]string{half}, 0},
+		"large": {[]string{half, half}, int64(2 * len(half))},
+	} {
+		b := newBench(t, Options{})
+		held := int64(-1)
+		to := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			b.room.mu.Lock()
+			defer b.room.mu.Unlock()
+			held = maxHeld - b.room.left
+		}))
+		t.Cleanup(to.Close)
+
+		_, changes := b.try(b.run(c.events...), steps(httpStep(to.URL)))
+
+		if changes[0].Kind != weir.Succeeded || held != c.room || b.room.left != maxHeld {
+			t.Errorf("%s: %s, %d bytes held, want %d, and %d left at the end", name, changes[0].Kind, held, c.room, b.room.left)
 		}
 	}
 }

@@ -76,6 +76,7 @@ type Loop struct {
 	caller    *httpcall.Caller
 	programs  *programs
 	room      *room
+	reading   chan struct{} // holds one for each batch that is being read
 	wakeSlow  chan struct{} // hint that slow is not empty, likewise wakeQuick
 	wakeQuick chan struct{}
 
@@ -112,7 +113,8 @@ func New(o Options) *Loop {
 	return &Loop{
 		Options:   o,
 		caller:    caller,
-		room:      newRoom(maxBlobs),
+		room:      newRoom(maxHeld),
+		reading:   make(chan struct{}, maxReading),
 		programs:  newPrograms(caller),
 		wakeSlow:  make(chan struct{}, 1),
 		wakeQuick: make(chan struct{}, 1),

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// room bounds the data of blobs that all tries together hold. Who finds none
-// waits for others to give theirs back.
+// room bounds what all tries together hold of large batches. Who finds none waits
+// for others to give theirs back.
 type room struct {
 	mu   sync.Mutex // guards all below
 	left int64

@@ -20,7 +20,7 @@ type try struct {
 	lease   *weir.Lease
 	began   time.Time
 	events  []*weir.Record     // the batch, as the transform steps have made it
-	room    int64              // bytes of blobs in it, to be given back
+	room    int64              // bytes that it takes there, to be given back
 	steps   []weir.StepOutcome // of this try
 	result  []byte             // newest output of a step, of earlier tries too
 	emitted []*weir.Event

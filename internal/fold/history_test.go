@@ -328,7 +328,7 @@ func drawLargeGroups(t *rapid.T) *history {
 			MaxEvents: oneOf(t, "max", []int{256, 300, 512}),
 		}),
 	}}})
-	for range rapid.IntRange(3, 8).Draw(t, "bursts") {
+	for range rapid.IntRange(3, 6).Draw(t, "bursts") {
 		h.burst()
 	}
 	return h

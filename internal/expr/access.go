@@ -175,46 +175,44 @@ func secretNames(source string, a *ast.AST) ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// Equality says that an expression can only hold where what Path leads to
-// equals Value.
-type Equality struct {
-	Path  []string // a variable, then names: "data", "customer"
-	Value ref.Val  // a string, bool, null or number
+// equality says that an expression can only hold where what path, a variable and
+// names, leads to equals value.
+type equality struct {
+	path  []string
+	value constant
 }
 
 // equalities finds the comparisons with a constant among the parts of a
 // condition that all must hold.
-func equalities(e ast.Expr) []Equality {
+func equalities(e ast.Expr) []equality {
 	if e.Kind() != ast.CallKind {
 		return nil
 	}
 	call := e.AsCall()
 	switch call.FunctionName() {
 	case operators.LogicalAnd:
-		var out []Equality
+		var out []equality
 		for _, arg := range call.Args() {
 			out = append(out, equalities(arg)...)
 		}
 		return out
 	case operators.Equals:
 		args := call.Args()
-		if eq, ok := equality(args[0], args[1]); ok {
-			return []Equality{eq}
+		if eq, ok := equalityOf(args[0], args[1]); ok {
+			return []equality{eq}
 		}
-		if eq, ok := equality(args[1], args[0]); ok {
-			return []Equality{eq}
+		if eq, ok := equalityOf(args[1], args[0]); ok {
+			return []equality{eq}
 		}
 	}
 	return nil
 }
 
-func equality(where, what ast.Expr) (Equality, bool) {
+func equalityOf(where, what ast.Expr) (eq equality, ok bool) {
 	if what.Kind() != ast.LiteralKind || where.Kind() == ast.SelectKind && where.AsSelect().IsTestOnly() {
-		return Equality{}, false
+		return eq, false
 	}
-	path := pathOf(where)
-	if len(path) < 2 {
-		return Equality{}, false
-	}
-	return Equality{Path: path, Value: what.AsLiteral()}, true
+	eq.path = pathOf(where)
+	eq.value, ok = constantOf(what.AsLiteral())
+	return eq, ok && len(eq.path) > 1
 }

@@ -25,18 +25,22 @@ func (e *CompileError) Error() string {
 }
 
 // check parses and type-checks a source. The first thing wrong is the error.
-func check(env *cel.Env, source string, scope Scope) (*cel.Ast, error) {
+func check(source string, scope Scope) (*cel.Env, *cel.Ast, error) {
+	env, err := scope.env()
+	if err != nil {
+		return nil, nil, fmt.Errorf("make environment: %w", err)
+	}
 	parsed, issues := env.Parse(source)
-	if err := issues.Err(); err != nil {
-		return nil, firstIssue(source, issues, nil)
+	if issues.Err() != nil {
+		return nil, nil, firstIssue(source, issues, nil)
 	}
 	checked, issues := env.Check(parsed)
-	if err := issues.Err(); err != nil {
-		return nil, firstIssue(source, issues, func(id int64) string {
+	if issues.Err() != nil {
+		return nil, nil, firstIssue(source, issues, func(id int64) string {
 			return unknownName(env, scope, find(parsed.NativeRep().Expr(), id))
 		})
 	}
-	return checked, nil
+	return env, checked, nil
 }
 
 // firstIssue makes the error of the first issue; better may know more about the

@@ -79,14 +79,8 @@ func (g *Globs) Match(eventType string) bool {
 
 // plain reports whether all types are taken, or one, or those with one beginning.
 func (g *Globs) plain() bool {
-	if len(g.excluded) > 0 || len(g.patterns) > 1 {
-		return false
-	}
-	if g.any {
-		return true
-	}
-	prefix, whole := literal(g.patterns[0])
-	return whole || g.patterns[0] == prefix+"*"
+	one := len(g.patterns) == 1 && !strings.ContainsAny(strings.TrimSuffix(g.patterns[0], "*"), "*?[")
+	return (g.any || one) && len(g.excluded) == 0
 }
 
 // matchGlob goes back to the last * only, so its time is at most the product of

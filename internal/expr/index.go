@@ -102,22 +102,24 @@ type equal struct {
 }
 
 func (b *bucket) add(e Entry) {
-	path, key, ok := indexable(e.Where)
-	if !ok {
+	// A condition that may run out of budget before it comes to its equality must
+	// fail in front of everyone.
+	if e.Where == nil || e.Where.counted || len(e.Where.equals) == 0 {
 		b.plain = append(b.plain, e.Number)
 		return
 	}
+	eq := e.Where.equals[0]
 	if b.byPath == nil {
 		b.byPath = map[string]*equal{}
 	}
-	name := pathName(path)
+	name := pathName(eq.path)
 	group := b.byPath[name]
 	if group == nil {
-		group = &equal{path: path, by: map[constant][]int{}}
+		group = &equal{path: eq.path, by: map[constant][]int{}}
 		b.byPath[name] = group
 		b.equal = append(b.equal, group)
 	}
-	group.by[key] = append(group.by[key], e.Number)
+	group.by[eq.value] = append(group.by[eq.value], e.Number)
 	if e.failsAlike() {
 		group.lack.Numbers = append(group.lack.Numbers, e.Number)
 		return
@@ -148,21 +150,6 @@ func (b *bucket) choose(v *Vars, into []int, lacks []*Lack) ([]int, []*Lack) {
 		into = append(into, group.by[key]...)
 	}
 	return into, lacks
-}
-
-// indexable returns the first equality of a condition by which it can be found.
-// A condition that may run out of budget before it comes to its equality must
-// fail in front of everyone.
-func indexable(p *Program) (path []string, key constant, ok bool) {
-	if p == nil || p.counted {
-		return nil, constant{}, false
-	}
-	for _, eq := range p.equals {
-		if key, ok := constantOf(eq.Value); ok {
-			return eq.Path, key, true
-		}
-	}
-	return nil, constant{}, false
 }
 
 // constant is a scalar by which CEL's equality can be looked up: values that

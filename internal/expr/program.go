@@ -23,7 +23,7 @@ type Program struct {
 	source   string
 	program  cel.Program
 	accesses map[int64]access // by the id of the node that may fail
-	equals   []Equality
+	equals   []equality
 	single   bool // it is nothing but one of equals
 	counted  bool // its cost is counted at run time, so it may end with ErrCost
 	secrets  []string
@@ -32,11 +32,7 @@ type Program struct {
 
 // Compile checks an expression and plans it. The error is a *CompileError.
 func Compile(source string, scope Scope) (*Program, error) {
-	env, err := scope.env()
-	if err != nil {
-		return nil, fmt.Errorf("make environment: %w", err)
-	}
-	checked, err := check(env, source, scope)
+	env, checked, err := check(source, scope)
 	if err != nil {
 		return nil, err
 	}
@@ -46,11 +42,7 @@ func Compile(source string, scope Scope) (*Program, error) {
 // CompileCondition is Compile for an expression that is asked for a bool, and
 // refuses one that can never be one.
 func CompileCondition(source string, scope Scope) (*Program, error) {
-	env, err := scope.env()
-	if err != nil {
-		return nil, fmt.Errorf("make environment: %w", err)
-	}
-	checked, err := check(env, source, scope)
+	env, checked, err := check(source, scope)
 	if err != nil {
 		return nil, err
 	}

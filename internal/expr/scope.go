@@ -2,6 +2,7 @@ package expr
 
 import (
 	"slices"
+	"strings"
 	"sync"
 
 	"cel.dev/cel-go/cel"
@@ -23,20 +24,13 @@ const (
 
 // Names returns the variables of the scope.
 func (s Scope) Names() []string {
-	switch s {
-	case ScopeEvent:
-		return []string{"event", "data"}
-	case ScopeKey:
-		return []string{"event", "data", "group"}
-	case ScopeBatch:
-		return []string{"event", "data", "group", "run"}
-	case ScopeStep:
-		return []string{"events", "event", "data", "group", "run", "result", "secret"}
-	case ScopeSource:
-		return []string{"header", "query", "body", "topic", "secret"}
-	default:
-		return nil
-	}
+	return strings.Fields([...]string{
+		ScopeEvent:  "event data",
+		ScopeKey:    "event data group",
+		ScopeBatch:  "event data group run",
+		ScopeStep:   "events event data group run result secret",
+		ScopeSource: "header query body topic secret",
+	}[s])
 }
 
 // typeOf returns what the checker knows of a variable. What comes from outside

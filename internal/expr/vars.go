@@ -33,12 +33,11 @@ type Vars struct {
 	Query  Fields
 	Body   JSON // nil is none
 	Topic  string
-	// Secret returns the value of a secret. Values given out are listed by UsedSecrets.
+	// Secret returns the value of a secret.
 	Secret func(name string) (string, error)
 
 	cache [cached]ref.Val
 	data  object // the event's data, reused
-	used  []string
 }
 
 // slot is a variable that is made once per Vars.
@@ -67,10 +66,6 @@ func (v *Vars) Reset(event *weir.Record) {
 	}
 	*v = Vars{Event: event, data: object{members: members}}
 }
-
-// UsedSecrets returns the values of secrets that expressions have used, each
-// once, so that the caller can mask them.
-func (v *Vars) UsedSecrets() []string { return v.used }
 
 // Parent makes Vars an activation of CEL: it has none.
 func (v *Vars) Parent() cel.Activation { return nil }
@@ -192,9 +187,6 @@ func (s *secrets) find(name string) (ref.Val, bool) {
 	value, err := s.Secret(name)
 	if err != nil {
 		return types.WrapErr(err), true
-	}
-	if !slices.Contains(s.used, value) {
-		s.used = append(s.used, value)
 	}
 	return types.String(value), true
 }

@@ -37,25 +37,15 @@ func Decode(definitions ...weir.Definition) (Parts, error) {
 func (p *Parts) add(d weir.Definition) (err error) {
 	switch d.Kind {
 	case weir.KindSource:
-		v := weir.Source{Name: d.Name}
-		err = json.Unmarshal(d.Body, &v)
-		p.Sources = append(p.Sources, v)
+		err = read(&p.Sources, weir.Source{Name: d.Name}, d.Body)
 	case weir.KindTrigger:
-		v := weir.Trigger{Name: d.Name}
-		err = json.Unmarshal(d.Body, &v)
-		p.Triggers = append(p.Triggers, v)
+		err = read(&p.Triggers, weir.Trigger{Name: d.Name}, d.Body)
 	case weir.KindPipeline:
-		v := weir.Pipeline{Name: d.Name}
-		err = json.Unmarshal(d.Body, &v)
-		p.Pipelines = append(p.Pipelines, v)
+		err = read(&p.Pipelines, weir.Pipeline{Name: d.Name}, d.Body)
 	case weir.KindDestination:
-		v := weir.Destination{Name: d.Name}
-		err = json.Unmarshal(d.Body, &v)
-		p.Destinations = append(p.Destinations, v)
+		err = read(&p.Destinations, weir.Destination{Name: d.Name}, d.Body)
 	case weir.KindEventType:
-		v := weir.EventType{Name: d.Name}
-		err = json.Unmarshal(d.Body, &v)
-		p.EventTypes = append(p.EventTypes, v)
+		err = read(&p.EventTypes, weir.EventType{Name: d.Name}, d.Body)
 	case weir.KindSetting:
 		if d.Name != Strict {
 			return weir.E("", weir.Internal, "unknown setting")
@@ -67,9 +57,15 @@ func (p *Parts) add(d weir.Definition) (err error) {
 	return err
 }
 
+// read reads a body into v, which has its name, and appends it.
+func read[T any](all *[]T, v T, body json.RawMessage) error {
+	err := json.Unmarshal(body, &v)
+	*all = append(*all, v)
+	return err
+}
+
 // Definitions returns the parts as they are stored, by kind and name, with
-// revision 0. Steps that stand in a
-// trigger are the pipelines "{trigger}.run" and "{trigger}.on_expire".
+// revision 0. Steps that stand in a trigger are the pipelines "{trigger}.run" and "{trigger}.on_expire".
 func (p *Parts) Definitions() []weir.Definition {
 	var out []weir.Definition
 	add := func(kind weir.DefinitionKind, name string, v any) {

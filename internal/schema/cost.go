@@ -237,6 +237,9 @@ func (m *meter) visit(s *jsonschema.Schema, v any, chain int) {
 		m.visitArray(s, v)
 	case string:
 		m.left -= len(v) / 256
+		if s.Format != nil && s.Format.Name == "regex" {
+			m.left -= 100 * len(v) // it is compiled, and a{1000} is long then
+		}
 		m.match(s.Pattern, v)
 	}
 	if c.chain > 1 {

@@ -181,6 +181,9 @@ func TestWhatACheckCostsIsBounded(t *testing.T) {
 		"alternatives of alternatives":             {doubling(40, `"oneOf":[NEXT,NEXT]`), `1`},
 		"parts, twice as often each level":         {tree, strings.Repeat("[", 100) + strings.Repeat("]", 100)},
 		"a heavy pattern on a long text":           {`{"pattern":"(a?b?c?d?){200}z"}`, `"` + strings.Repeat("abcd", 1<<18) + `"`},
+		"many regular expressions": {
+			`{"items":{"format":"regex"}}`, `[` + strings.Repeat(`"(a{500}|b)*",`, 10_000) + `"a"]`,
+		},
 		"many large enums": {
 			`{"items":{"enum":[` + strings.Repeat(`["a","b"],`, 3000) + `0]}}`, `[` + strings.Repeat(`["a","c"],`, 3000) + `0]`,
 		},

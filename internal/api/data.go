@@ -14,6 +14,9 @@ import (
 	"weir"
 )
 
+// slowest is how many bytes a second a client must take of data.
+const slowest = 64 << 10
+
 // eventData answers the data of an event, byte for byte, whole or in ranges. It
 // stands outside of huma, which would hold it in memory. What people sent is
 // never shown by a browser as if the server had said it.
@@ -29,6 +32,10 @@ func (a *API) eventData(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer data.Close()
+	if e.Blob != nil {
+		within := answerTime + time.Duration(e.Blob.Size/slowest)*time.Second
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(within))
+	}
 	h := w.Header()
 	h.Set("Content-Type", e.ContentType)
 	if e.ContentType == "" {

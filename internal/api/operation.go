@@ -183,6 +183,10 @@ func callerOf(ctx context.Context) caller {
 // settleTime is how long a read waits to show what Weir-After asks for.
 const settleTime = 2 * time.Second
 
+// answerTime is how long an answer may take: of a client that reads nothing, the
+// page would stay in memory.
+const answerTime = 2 * time.Minute
+
 // enter lets requests with a good token through, with their caller, once reads
 // show what they ask for.
 func (a *API) enter(next http.Handler) http.Handler {
@@ -195,6 +199,7 @@ func (a *API) enter(next http.Handler) http.Handler {
 			a.fail(w, r, err)
 			return
 		}
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime)) // the server ends it with the request
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
 	})
 }

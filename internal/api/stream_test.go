@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"iter"
 	"net/http"
 	"net/http/httptest"
@@ -91,6 +92,22 @@ func TestAReaderThatTakesNothingIsCutOff(t *testing.T) {
 
 		if took := time.Since(began); took != streamWrite {
 			t.Errorf("after %s", took)
+		}
+	})
+}
+
+func TestAClientThatReadsNoAnswerIsCutOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := connect(t)
+		if _, err := io.WriteString(e, "GET /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer weir_viewer\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+
+		time.Sleep(answerTime + time.Second)
+
+		if got, err := io.ReadAll(e); len(got) > 0 || err != nil {
+			t.Errorf("it is answered still: %q, %v", got, err)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package fold_test
 
 import (
+	"flag"
 	"slices"
 	"testing"
 
@@ -11,6 +12,16 @@ import (
 	"weir"
 	"weir/internal/fold"
 )
+
+// TestMain fixes what the tests draw; flags on the command line win.
+func TestMain(m *testing.M) {
+	for name, value := range map[string]string{"rapid.seed": "1", "rapid.checks": "60", "rapid.nofailfile": "true"} {
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
+	}
+	m.Run()
+}
 
 // world folds a journal as dispatch does, but cut anywhere: turns of any
 // length, flushes that take long, memory that holds nothing, crashes.

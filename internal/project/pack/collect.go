@@ -148,13 +148,13 @@ func (c *collector) projectFile(name string) error {
 	}
 	r := yaml.Reader{Name: name, Text: string(c.root.Files[name])}
 	root := r.Tree()
-	if root == nil {
-		return nil // the server says why
+	if root == nil || !root.Has("events") {
+		return nil // the server says what is wrong
 	}
 	for _, event := range root.At("events").Fields {
 		schema := event.Value.At("schema")
 		at := path.Join(path.Dir(name), schema.Text)
-		if schema.Kind != yaml.Scalar || schema.Text == "" || path.IsAbs(schema.Text) || !fs.ValidPath(at) {
+		if !event.Value.Has("schema") || !schema.IsText() || schema.Text == "" || path.IsAbs(schema.Text) || !fs.ValidPath(at) {
 			continue
 		}
 		if err := c.take(at); err != nil && !errors.Is(err, fs.ErrNotExist) {

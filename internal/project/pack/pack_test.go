@@ -66,6 +66,17 @@ func TestADirectoryIsItsProjectFilesWithWhatTheyName(t *testing.T) {
 	}
 }
 
+func TestNoFileGoesAlongThatIsNotASchema(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"events: {x: }", "events: {x: {schema: }}", "events: {x: true}", "strict: true", "triggers: null", "events: null"} {
+		dir := tree(t, map[string]string{"weir.yaml": text, "null": "", "true": ""})
+
+		if got := names(t, dir); len(got[0]) != 1 {
+			t.Errorf("%s: took %q", text, got)
+		}
+	}
+}
+
 func TestWhatIsNamedDoesNotLeaveTheDirectory(t *testing.T) {
 	t.Parallel()
 	dir := tree(t, map[string]string{

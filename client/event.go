@@ -129,7 +129,7 @@ func (c *Client) EventData(ctx context.Context, uid string) (io.ReadCloser, erro
 type Refusal struct {
 	N      int64     `json:"n" doc:"Counts the project's refusals from 1."`
 	At     weir.Time `json:"at" format:"date-time"`
-	Door   string    `json:"door" doc:"Where it came in: api, hook/NAME, or fold for what may not act."`
+	Door   string    `json:"door" doc:"Where it came in: api, hook/NAME, apply, or fold for what may not act."`
 	Code   weir.Code `json:"code"`
 	Reason string    `json:"reason"`
 	Field  string    `json:"field,omitempty" doc:"The part of the input at fault."`

@@ -30,7 +30,7 @@ func costTable() map[string]cost {
 		"add": second, "join": join, "flatten": deep, "transpose": transpose, "explode": times(24), "implode": times(4),
 		"contains": contained, "inside": contained, "indices": indices, "index": indices, "rindex": indices, "_index": indices,
 		"fromjson": times(64), "tonumber": square, "strftime": formatted, "strptime": formatted, "_match": match,
-		"getpath": first, "setpath": first, "_setpath": first, "delpaths": deleted, "_delpaths": deleted, "bsearch": compared,
+		"getpath": along, "error": written, "setpath": first, "_setpath": first, "delpaths": deleted, "_delpaths": deleted, "bsearch": compared,
 		"keys": linear, "reverse": linear, "_captures": times(8),
 	}
 	for _, group := range []struct {
@@ -38,7 +38,7 @@ func costTable() map[string]cost {
 		names string
 	}{
 		{plain, `length utf8bytelength has toboolean type startswith endswith ltrimstr rtrimstr trimstr ltrim rtrim trim
-			ascii_downcase ascii_upcase _slice _plus _negate _modulo _alternative _range gmtime mktime error _allocator _break
+			ascii_downcase ascii_upcase _slice _plus _negate _modulo _alternative _range gmtime mktime _allocator _break
 			sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh floor round nearbyint rint ceil trunc significand fabs
 			sqrt cbrt exp exp10 exp2 expm1 frexp modf log log10 log1p log2 logb gamma tgamma lgamma erf erfc j0 j1 y0 y1 atan2
 			copysign drem fdim fmax fmin fmod hypot jn nextafter nexttoward remainder ldexp scalb scalbln yn pow fma
@@ -135,6 +135,18 @@ func (m *meter) plain(v any) int64 {
 
 // first is the cost of what goes along a path, its first argument.
 func first(m *meter, _ any, args []any) int64 { return m.own(args[0]) }
+
+// along is first, where a part of the path may be an array that is looked for.
+func along(m *meter, x any, args []any) int64 {
+	units := m.own(args[0])
+	path, _ := args[0].([]any)
+	for _, key := range path {
+		if wanted, ok := key.([]any); ok {
+			units += m.weigh(x, 0)*(count(wanted)+1) + m.weigh(wanted, 0)
+		}
+	}
+	return units
+}
 
 // linear is the cost of what looks at its operands' own parts and makes no more
 // than those.

@@ -29,7 +29,7 @@ const maxMachine = 1 << 20
 const maxDepth = 128
 
 // askEvery is how many units pass between two looks at the context.
-const askEvery = 1 << 16
+const askEvery = 1 << 13
 
 // meter counts what a run takes. It is the context of gojq's machine, which
 // asks it before every step, and it stands before every function that the

@@ -137,6 +137,8 @@ var hostile = map[string]string{
 	"doubled, merged":             `reduce range(60) as $i ({}; {a: ., b: .}) | . * .`,
 	"doubled, contained":          `reduce range(60) as $i (1; [., .]) | contains(.)`,
 	"doubled, an index":           `reduce range(60) as $i (1; [., .]) as $x | [$x, $x] | index([$x])`,
+	"doubled, as an error":        `reduce range(60) as $i (1; [., .]) | error`,
+	"doubled, as a path":          `reduce range(60) as $i (1; [., .]) | getpath([.])`,
 	"one text many times":         `("a" * 1e6) as $s | [range(1e4) | $s] | add`,
 	"one text many times, joined": `("a" * 1e6) as $s | [range(1e4) | $s] | join(",")`,
 	"one array many times":        `[range(1e4)] as $s | [range(1e4) | $s] | add`,

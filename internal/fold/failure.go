@@ -5,9 +5,9 @@ import (
 	"weir/internal/pipeline"
 )
 
-// tellsOfDeath reports whether the event is the one by which Weir says that a
-// run died: of that type from that source only Weir's own come, and their cause
-// is the run.
+// tellsOfDeath reports whether the event looks like the one by which Weir says
+// that a run died, the run being its cause. Runs can emit such, too; the id tells
+// them apart.
 func tellsOfDeath(e *weir.Event) bool {
 	return e.Type == pipeline.DeadType && e.Source == pipeline.DeadSource
 }
@@ -21,7 +21,8 @@ func (f *Fold) follow(rec *weir.Record) {
 		return
 	}
 	r := f.runs[rec.Event.Cause]
-	if r == nil || r.run.Project != rec.Project || r.run.State != weir.RunDead {
+	if r == nil || r.run.Project != rec.Project || r.run.State != weir.RunDead ||
+		rec.Event.ID != pipeline.DeadID(r.id, r.run.N) {
 		return
 	}
 	p := f.Pipeline(r.run)

@@ -77,6 +77,10 @@ func TestNothingFollowsWhatIsNoDeath(t *testing.T) {
 			b.change(id, 1, weir.Died)
 			b.add(weir.Record{Event: &weir.Event{ID: "x", Source: "/runs/" + id.String(), Type: pipeline.DeadType, Cause: id}})
 		}},
+		"an event that the run itself emitted": {"alert", func(b *bench, id weir.RunID) {
+			b.change(id, 1, weir.Died)
+			b.add(weir.Record{Event: &weir.Event{ID: id.String() + ".0.0", Source: pipeline.DeadSource, Type: pipeline.DeadType, Cause: id}})
+		}},
 		"an event without a cause": {"alert", func(b *bench, id weir.RunID) {
 			b.change(id, 1, weir.Died)
 			b.add(weir.Record{Event: &weir.Event{ID: "x", Source: pipeline.DeadSource, Type: pipeline.DeadType}})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -147,7 +148,7 @@ func (n *naive) follow(rec *weir.Record) {
 	}
 	dead := n.runs[i]
 	p, ok := n.pipelineOf(dead)
-	if !ok || p.OnFailure == "" {
+	if !ok || p.OnFailure == "" || rec.Event.ID != fmt.Sprintf("%s.%d", dead.ID, dead.N) {
 		return
 	}
 	origin := weir.Origin{At: rec.At, Shard: n.shard, Seq: rec.Seq, Trigger: dead.Firing.Trigger, Purpose: "failure"}

@@ -22,9 +22,13 @@ type dead struct {
 	Tries    int    `json:"tries"` // that counted, the last one included
 }
 
+// DeadID returns the id of the event that says that a run died by its change n.
+// What a run emits itself never has it.
+func DeadID(run weir.RunID, n uint32) string { return fmt.Sprintf("%s.%d", run, n) }
+
 // DeadEvent returns the event that belongs into the batch of a change that
 // Died, of a run that is not Quiet: type weir.run.dead, source /weir, id
-// "{run}.{n}", the run's id as subject.
+// DeadID, the run's id as subject.
 func DeadEvent(run *weir.Run, change *weir.Change) *weir.Record {
 	data, _ := json.Marshal(dead{ // strings and a number: it cannot fail
 		Run:      run.ID.String(),
@@ -34,7 +38,7 @@ func DeadEvent(run *weir.Run, change *weir.Change) *weir.Record {
 		Tries:    run.Tries + 1,
 	})
 	return &weir.Record{Project: run.Project, Event: &weir.Event{
-		ID:        fmt.Sprintf("%s.%d", run.ID, change.N),
+		ID:        DeadID(run.ID, change.N),
 		Source:    DeadSource,
 		Type:      DeadType,
 		Subject:   run.ID.String(),

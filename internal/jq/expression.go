@@ -67,13 +67,11 @@ func measure(re *syntax.Regexp) int64 {
 	for _, sub := range re.Sub {
 		size += measure(sub)
 	}
-	switch re.Op {
-	case syntax.OpRepeat:
-		size *= int64(max(re.Min, re.Max) + 1)
-	case syntax.OpLiteral:
-		size += int64(len(re.Rune))
-	case syntax.OpCharClass:
-		size += int64(len(re.Rune)) / 16
+	if re.Op == syntax.OpCharClass {
+		return size + int64(len(re.Rune))/16
 	}
-	return size
+	if re.Op == syntax.OpRepeat {
+		return size * int64(max(re.Min, re.Max)+1)
+	}
+	return size + int64(len(re.Rune)) // of text
 }

@@ -16,11 +16,12 @@ import (
 	"weir/internal/auth"
 )
 
-// What a stream takes: how long one write may, and after what time the token is
-// looked at again.
+// What a stream takes: how long one write may, after what time the token is
+// looked at again, and how much is held.
 const (
-	streamWrite = 10 * time.Second
-	streamCheck = 15 * time.Second
+	streamWrite  = 10 * time.Second
+	streamCheck  = 15 * time.Second
+	streamBuffer = 64 << 10 // written at once, about
 )
 
 // stream tells what happens, as server-sent events (HTML, section 9.2). It ends
@@ -101,6 +102,12 @@ func (s *streamWriter) page(p client.Page[client.StreamItem]) error {
 		if err := s.item(&p.Items[i]); err != nil {
 			return err
 		}
+		if s.buf.Len() < streamBuffer {
+			continue
+		}
+		if err := s.flush(); err != nil {
+			return err
+		}
 	}
 	return s.flush()
 }
@@ -148,7 +155,7 @@ func (s *streamWriter) flush() error {
 	if _, err := s.to.Write(s.buf.Bytes()); err != nil {
 		return err
 	}
-	if s.buf.Reset(); s.buf.Cap() > 1<<20 {
+	if s.buf.Reset(); s.buf.Cap() > 4*streamBuffer {
 		s.buf = bytes.Buffer{}
 	}
 	return s.control.Flush()

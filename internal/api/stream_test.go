@@ -111,3 +111,31 @@ func TestAClientThatReadsNoAnswerIsCutOff(t *testing.T) {
 		}
 	})
 }
+
+// largest is a response of which the largest write is kept.
+type largest struct {
+	*httptest.ResponseRecorder
+	n int
+}
+
+func (l *largest) Write(b []byte) (int, error) {
+	l.n = max(l.n, len(b))
+	return l.ResponseRecorder.Write(b)
+}
+
+func TestAPageOfTheStreamIsWrittenInParts(t *testing.T) {
+	t.Parallel()
+	page := client.Page[client.StreamItem]{}
+	for range 50 {
+		e := &client.Event{Event: weir.Event{ID: "1", Source: "/s", Type: "t", Data: []byte(`"` + strings.Repeat("d", 20_000) + `"`)}}
+		page.Items = append(page.Items, client.StreamItem{Place: "7", Event: e})
+	}
+	to := &largest{ResponseRecorder: httptest.NewRecorder()}
+	out := streamWriter{to: to, control: http.NewResponseController(to)}
+
+	err := out.page(page)
+
+	if err != nil || to.n > streamBuffer+21_000 || strings.Count(to.Body.String(), "id: 7\n") != 50 {
+		t.Errorf("%d bytes at once, %d in all, %v", to.n, to.Body.Len(), err)
+	}
+}

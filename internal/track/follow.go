@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	followRecords = 256     // looked at for one page
-	followBytes   = 1 << 20 // of the data of its events
+	followRecords = 256       // looked at for one page
+	followBytes   = 128 << 10 // of the data of its events: as many pages wait as there are readers that take none
 	heartbeat     = 15 * time.Second
 )
 

@@ -141,6 +141,9 @@ func (d *Door) append(ctx context.Context, journal Journal, entry Entry, events 
 		if isUnwritten(err) {
 			d.removeBlobs(ctx, events)
 		}
+		if weir.CodeOf(err) == weir.TooLarge { // all together, for the journal
+			d.Refuse(entry, nil, err)
+		}
 		return nil, err
 	}
 	items := receipts[0].Items

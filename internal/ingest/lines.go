@@ -115,6 +115,10 @@ func (l *lines) appendChunk(ctx context.Context, entry Entry, c *chunk) error {
 			c.Taken++
 		}
 	}
+	if weir.CodeOf(err) == weir.TooLarge {
+		c.Line, c.Err = c.first, err
+		return nil
+	}
 	return err
 }
 
@@ -143,6 +147,7 @@ const askAgain = 20 * time.Millisecond
 // chunk is some lines, and what was made of them.
 type chunk struct {
 	Chunk
+	first  int // number of its first line
 	events []*weir.Event
 	held   int // bytes of the budget
 }
@@ -198,7 +203,7 @@ func (l *lines) next(ctx context.Context, entry Entry) (*chunk, error) {
 		return nil, err
 	}
 	l.line += n
-	c := &chunk{Chunk: Chunk{Lines: n}, held: cap(body)}
+	c := &chunk{Chunk: Chunk{Lines: n}, first: first, held: cap(body)}
 	if long {
 		c.Line, c.Err = first, weir.E("", weir.TooLarge, "longer than %d bytes, which are the most", l.limits.Body).WithField("line")
 		l.Refuse(entry, nil, atLine(c.Err, first))

@@ -296,6 +296,32 @@ func TestLinesWaitWhileTooMuchWaitsInTheJournal(t *testing.T) {
 	})
 }
 
+// narrow is a journal that takes two records together.
+type narrow struct{ Journal }
+
+func (n narrow) Append(ctx context.Context, batches ...weir.Batch) ([]weir.Receipt, error) {
+	if len(batches[0].Records) > 2 {
+		return nil, weir.E("append", weir.TooLarge, "too much together")
+	}
+	return n.Journal.Append(ctx, batches...)
+}
+
+func TestAChunkThatIsTooLongForTheJournalIsRefusedAndLaterOnesGoOn(t *testing.T) {
+	t.Parallel()
+	door, journal, refusals, _ := stocked(t, Limits{Lines: 3})
+	door.journal = narrow{journal}
+
+	got, err := take(t, door, Lines{In: strings.NewReader(strings.Join([]string{line(1), line(2), line(3), line(4)}, "\n"))})
+
+	want := []Chunk{{Lines: 3, Line: 1}, {Lines: 1, Taken: 1, Seq: 1}}
+	if diff := cmp.Diff(want, told(got)); diff != "" || err != nil || weir.CodeOf(got[0].Err) != weir.TooLarge {
+		t.Error(err, diff)
+	}
+	if all := refusalsOf(t, door, refusals); len(all) != 1 || all[0].Code != weir.TooLarge {
+		t.Errorf("refusals %+v", all)
+	}
+}
+
 // broken fails to check.
 type broken struct{}
 

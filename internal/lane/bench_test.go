@@ -69,8 +69,8 @@ func BenchmarkAdmitAndFinish(b *testing.B) {
 				}
 				n++
 			}
-			if s.WaitingCount() != c.behind && c.start != nil {
-				b.Fatalf("%d wait, want %d", s.WaitingCount(), c.behind)
+			if s.waitingCount() != c.behind && c.start != nil {
+				b.Fatalf("%d wait, want %d", s.waitingCount(), c.behind)
 			}
 		})
 	}
@@ -78,7 +78,7 @@ func BenchmarkAdmitAndFinish(b *testing.B) {
 
 func breakDead(s *Set, now weir.Time) { named{Set: s}.fail(now, BreakerFailures) }
 
-func fillP(s *Set, _ weir.Time) { s.Adopt(runID(0), weir.Lane{Project: 1, Pipeline: "p"}) }
+func fillP(s *Set, _ weir.Time) { s.adopt(runID(0), weir.Lane{Project: 1, Pipeline: "p"}) }
 
 // BenchmarkTwoFullGates has many lanes behind a pipeline and an origin that are
 // both full, and whose places are freed in turn.
@@ -92,11 +92,11 @@ func BenchmarkTwoFullGates(b *testing.B) {
 			inPipe, atOrigin := runID(-1), runID(-2)
 			now := weir.Time(lanes) + 10
 			for b.Loop() {
-				s.Adopt(inPipe, weir.Lane{Project: 1, Pipeline: "p"})
-				s.Adopt(atOrigin, weir.Lane{Project: 1, Pipeline: "other", Origin: dead})
+				s.adopt(inPipe, weir.Lane{Project: 1, Pipeline: "p"})
+				s.adopt(atOrigin, weir.Lane{Project: 1, Pipeline: "other", Origin: dead})
 				s.Finish(inPipe, weir.Reached, now)
 				s.Admit(now, 9, nil)
-				s.Adopt(inPipe, weir.Lane{Project: 1, Pipeline: "p"})
+				s.adopt(inPipe, weir.Lane{Project: 1, Pipeline: "p"})
 				s.Finish(atOrigin, weir.Reached, now)
 				if got := s.Admit(now, 9, nil); len(got) > 0 {
 					b.Fatalf("started %v", got)

@@ -248,27 +248,6 @@ func (s *Set) pay(g *gate) {
 	}
 }
 
-// Adopt takes over a run that is running already, whatever the limits are.
-// Dispatch calls it when a shard changes hands.
-func (s *Set) Adopt(id weir.RunID, name weir.Lane) {
-	s.Remove(id)
-	p := s.project(name.Project)
-	at := places{pipe: s.gate(p, gateName{kind: PipelineLimit, name: name.Pipeline})}
-	if name.Key != "" {
-		at.key = s.gate(p, gateName{kind: KeyLimit, name: name.Pipeline, key: name.Key})
-	}
-	if name.Origin != "" {
-		at.origin = s.gate(p, gateName{kind: OriginLimit, name: name.Origin})
-	}
-	s.take(at.pipe)
-	s.take(at.key)
-	if at.origin != nil {
-		s.goOutside(1)
-		s.take(at.origin)
-	}
-	s.running[id] = running{project: p, places: at}
-}
-
 // Enter is asked before a running run sends a request to an origin ("" is none),
 // but for the first at the origin of its lane, which Admit let through. Its
 // place at a former origin, which it reached, is freed, and one at the new taken.

@@ -144,7 +144,7 @@ func (m *machine) Adopt(t *rapid.T) {
 	r := &modelRun{Run: Run{ID: runID(m.ids), Lane: drawLane.Draw(t, "lane")}, running: true}
 	r.at = r.Lane.Origin
 	m.runs[r.ID] = r
-	m.set.Adopt(r.ID, r.Lane)
+	m.set.adopt(r.ID, r.Lane)
 }
 
 func (m *machine) Finish(t *rapid.T) {
@@ -319,7 +319,7 @@ func (m *machine) Check(t *rapid.T) {
 			m.checkWhy(t, r, wait)
 		}
 	}
-	if w, r := m.set.WaitingCount(), m.set.RunningCount(); w != waiting || r != running {
+	if w, r := m.set.waitingCount(), m.set.runningCount(); w != waiting || r != running {
 		t.Fatalf("%d waiting, %d running; want %d, %d", w, r, waiting, running)
 	}
 	m.checkRows(t)

@@ -170,8 +170,8 @@ func TestAFreshRunThatFindsNoPlaceIsSkipped(t *testing.T) {
 	s.finish(weir.Reached, 13, "b")
 	s.admits(t, 100, 9, "later")
 	s.wantSkipped(t)
-	if s.WaitingCount() != 0 {
-		t.Errorf("%d wait", s.WaitingCount())
+	if s.waitingCount() != 0 {
+		t.Errorf("%d wait", s.waitingCount())
 	}
 }
 

@@ -276,20 +276,6 @@ func (s *Set) Running(id weir.RunID) bool {
 	return ok
 }
 
-// WaitingCount returns how many runs wait, for time, gates or their turn.
-func (s *Set) WaitingCount() int {
-	n := len(s.waiting)
-	for id, t := range s.tickets {
-		if t.pos != absent && !s.isInLane(id) {
-			n++
-		}
-	}
-	return n
-}
-
-// RunningCount returns how many runs are being tried.
-func (s *Set) RunningCount() int { return len(s.running) }
-
 // Due returns the waiting runs that are due, in no order, whatever their gates
 // say, but of an ordered key those that come first. It looks at all that wait:
 // for a restart, not for each pass.

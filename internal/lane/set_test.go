@@ -88,7 +88,7 @@ func TestARunAddedAgainMoves(t *testing.T) {
 	s.add("b", weir.Lane{Project: 1, Pipeline: "q"}, 40)
 
 	s.admits(t, 100, 9, "a", "b")
-	if got := s.WaitingCount(); got != 0 {
+	if got := s.waitingCount(); got != 0 {
 		t.Errorf("%d runs wait, want none", got)
 	}
 }
@@ -256,27 +256,11 @@ func TestARunChangesItsOrigin(t *testing.T) {
 	}
 }
 
-func TestAnAdoptedRunTakesPlacesBeyondTheLimit(t *testing.T) {
-	t.Parallel()
-	s := newNamed(limits(1, 1, 1))
-	l := weir.Lane{Project: 1, Pipeline: "p", Key: "k", Origin: alive}
-	s.add("c", l, 1)
-
-	s.Adopt(s.id("a"), l)
-	s.Adopt(s.id("b"), l)
-
-	s.admits(t, 10, 9)
-	s.finish(weir.Reached, 10, "a")
-	s.admits(t, 10, 9)
-	s.finish(weir.Reached, 10, "b")
-	s.admits(t, 10, 9, "c")
-}
-
 // fail lets n tries at the dead origin of project 1 end without reaching it.
 func (n named) fail(now weir.Time, times int) {
 	for i := range times {
 		id := runID(1000 + i)
-		n.Adopt(id, weir.Lane{Project: 1, Pipeline: "before", Origin: dead})
+		n.adopt(id, weir.Lane{Project: 1, Pipeline: "before", Origin: dead})
 		n.Finish(id, weir.Unreached, now)
 	}
 }

@@ -109,8 +109,7 @@ func (l Limits) Decode(b Body) (Decoded, error) {
 		return Decoded{}, err
 	}
 	if kind != eventType && kind != batchType && kind != jsonType {
-		return Decoded{}, notTaken("content type %q is not taken: use %s, %s, %s, application/x-ndjson or multipart/form-data, "+
-			"or the header ce-specversion", kind, eventType, batchType, jsonType)
+		return Decoded{}, wrongType("content type %q is not taken", kind)
 	}
 	if err := checkUTF8(b.Bytes); err != nil {
 		return Decoded{}, err
@@ -133,6 +132,13 @@ func notTaken(format string, args ...any) error {
 	e := weir.E("", weir.Invalid, format, args...)
 	e.Err = ErrContentType
 	return e
+}
+
+// wrongType is notTaken of a media type, with those to use.
+func wrongType(format string, args ...any) error {
+	args = append(args, eventType, batchType, jsonType)
+	return withField(notTaken(format+": use %s, %s, %s, application/x-ndjson or multipart/form-data, or the header ce-specversion", args...),
+		"content-type")
 }
 
 // Decoded are the events of one body. In a batch, errors name their place.
@@ -163,12 +169,15 @@ func mediaType(header string) (string, error) {
 	case eventType, batchType, jsonType:
 		return header, nil
 	}
+	if header == "" {
+		return "", wrongType("there is no content type")
+	}
 	kind, params, err := mime.ParseMediaType(header)
 	if err != nil {
-		return "", notTaken("content type %q is no media type", header)
+		return "", wrongType("content type %q is no media type", clip(header, maxRepeated))
 	}
 	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
-		return "", notTaken("charset %q is not taken: JSON is UTF-8", charset)
+		return "", withField(notTaken("charset %q is not taken: JSON is UTF-8", clip(charset, maxRepeated)), "content-type")
 	}
 	return kind, nil
 }

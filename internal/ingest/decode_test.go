@@ -121,9 +121,9 @@ var refusedBodies = []struct {
 	code                           weir.Code
 	field, text                    string
 }{
-	{"unknown type", "text/csv", "a", "", weir.Invalid, "", `content type "text/csv" is not taken: use application/cloudevents+json, application/cloudevents-batch+json, application/json, application/x-ndjson or multipart/form-data, or the header ce-specversion`},
-	{"no type", "", "a", "", weir.Invalid, "", `content type "" is no media type`},
-	{"charset", jsonType + "; charset=latin1", "1", "", weir.Invalid, "", `charset "latin1" is not taken: JSON is UTF-8`},
+	{"unknown type", "text/csv", "a", "", weir.Invalid, "content-type", `content type "text/csv" is not taken: use application/cloudevents+json, application/cloudevents-batch+json, application/json, application/x-ndjson or multipart/form-data, or the header ce-specversion`},
+	{"no type", "", "a", "", weir.Invalid, "content-type", "there is no content type: use application/cloudevents+json, application/cloudevents-batch+json, application/json, application/x-ndjson or multipart/form-data, or the header ce-specversion"},
+	{"charset", jsonType + "; charset=latin1", "1", "", weir.Invalid, "content-type", `charset "latin1" is not taken: JSON is UTF-8`},
 	{"empty", eventType, "", "", weir.Invalid, "", "not JSON: it ends at byte 0, where an event, which is an object, was expected"},
 	{"cut off", eventType, `{"specversion":"1.0","id":"x`, "", weir.Invalid, "", "not JSON: it ends at byte 28, where a quote was expected"},
 	{"trailing", eventType, `{"specversion":"1.0"} x`, "", weir.Invalid, "", "not JSON: at byte 22 stands 'x', where nothing more was expected"},

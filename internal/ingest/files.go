@@ -118,6 +118,12 @@ func (f *form) file(ctx context.Context, part *multipart.Part) error {
 	if len(f.events) == f.limits.Files {
 		return weir.E("", weir.TooLarge, "more than %d files in a form", f.limits.Files).WithField("files")
 	}
+	switch coding := strings.ToLower(part.Header.Get("Content-Transfer-Encoding")); coding {
+	case "", "7bit", "8bit", "binary":
+	default:
+		return weir.E("", weir.Invalid, "%q is not taken: send the bytes as they are", clip(coding, maxRepeated)).
+			WithField("content-transfer-encoding").WithIndex(len(f.events))
+	}
 	w, err := f.blobs.Create(ctx)
 	if err != nil {
 		return err

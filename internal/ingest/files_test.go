@@ -130,6 +130,10 @@ func TestAFormThatCannotBeTakenLeavesNothingButARefusal(t *testing.T) {
 		"a bad type": {
 			typed + part("name=f; filename=a", "x", "Content-Type: nonsense/") + end, "", weir.Invalid, "datacontenttype", `"nonsense/" is not a media type`,
 		},
+		"an encoding": {
+			typed + part("name=f; filename=a", "eA==", "Content-Transfer-Encoding: Base64") + end, "", weir.Invalid, "content-transfer-encoding",
+			`"base64" is not taken: send the bytes as they are`,
+		},
 		"long file":    {typed + oneFile + part("name=f; filename=b", strings.Repeat("x", 11)) + end, "", weir.TooLarge, "file", `"b" is longer than 10 bytes, which are the most`},
 		"many files":   {typed + oneFile + oneFile + oneFile + end, "", weir.TooLarge, "files", "more than 2 files in a form"},
 		"long fields":  {typed + part("name=subject", "xxxx") + oneFile + end, "", weir.TooLarge, "subject", "the fields of the form have more than 20 bytes, which are the most"},

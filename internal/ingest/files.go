@@ -182,7 +182,7 @@ func (f *form) formError(err error) error {
 		return e
 	}
 	switch {
-	case f.fence.err == nil:
+	case f.fence.err == nil || errors.Is(f.fence.err, io.EOF):
 		return weir.E("", weir.Invalid, "the form is malformed: %s", clip(err.Error(), 200))
 	case errors.Is(f.fence.err, errCutOff):
 		return weir.E("", weir.Invalid, "the form has no end: its last boundary is missing")
@@ -216,7 +216,7 @@ type fence struct {
 	in   io.Reader
 	left int64
 	end  string // the last boundary
-	tail []byte // what came last, as long as that
+	tail []byte // what came last, as long as that and the end of a line
 	err  error
 }
 
@@ -229,9 +229,10 @@ func (f *fence) Read(b []byte) (int, error) {
 	}
 	n, err := f.in.Read(b[:min(int64(len(b)), f.left)])
 	f.left -= int64(n)
-	last := b[max(0, n-len(f.end)):n]
-	f.tail = append(f.tail[min(len(f.tail), max(0, len(f.tail)+len(last)-len(f.end))):], last...)
-	if errors.Is(err, io.EOF) && string(f.tail) != f.end {
+	long := len(f.end) + len("\r\n")
+	last := b[max(0, n-long):n]
+	f.tail = append(f.tail[min(len(f.tail), max(0, len(f.tail)+len(last)-long)):], last...)
+	if errors.Is(err, io.EOF) && !strings.Contains(string(f.tail), f.end) {
 		err = errCutOff
 	}
 	f.err = err

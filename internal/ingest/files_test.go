@@ -169,6 +169,18 @@ func TestAFormThatCannotBeTakenLeavesNothingButARefusal(t *testing.T) {
 	}
 }
 
+func TestAMalformedHeaderIsNoMissingEnd(t *testing.T) {
+	t.Parallel()
+	door, _, _, _ := stocked(t, Limits{})
+	whole := typed + part("name=f; filename=a", "x", "X: \x01") + end // and that it ends comes with its last bytes
+
+	_, err := door.TakeFiles(t.Context(), entry, Files{In: iotest.DataErrReader(strings.NewReader(whole)), ContentType: formType})
+
+	if err == nil || !strings.HasPrefix(err.Error(), "the form is malformed: malformed MIME header") {
+		t.Error(err)
+	}
+}
+
 func TestAFormAtItsLimitsIsTaken(t *testing.T) {
 	t.Parallel()
 	door, journal, _, _ := stocked(t, Limits{File: 10, Files: 2, Fields: 20})

@@ -174,7 +174,7 @@ func TestAFormatThatIsNotJSONIsAnswered415(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	for _, format := range []string{"application/cloudevents+avro", "application/cloudevents+protobuf", "application/cloudevents+xml", "application/cloudevents"} {
-		s.refused(http.StatusUnsupportedMediaType, "", inJSON(), binary(kind, format)...)
+		s.refused(http.StatusUnsupportedMediaType, "content-type", inJSON(), binary(kind, format)...)
 	}
 }
 

@@ -122,7 +122,7 @@ func TestTheFormatIsUTF8(t *testing.T) {
 	s := start(t)
 	s.refused(http.StatusBadRequest, "", inJSON("\"subject\":\"\xff\""), kind, structured)
 	s.refused(http.StatusBadRequest, "subject", inJSON(`"subject":"\ud800"`), kind, structured)
-	s.refused(http.StatusUnsupportedMediaType, "", inJSON(), kind, structured+"; charset=utf-16")
+	s.refused(http.StatusUnsupportedMediaType, "content-type", inJSON(), kind, structured+"; charset=utf-16")
 }
 
 func TestABatchIsAnArrayOfAnyEvents(t *testing.T) {

@@ -37,7 +37,7 @@ func TestWhatIsTurnedAwayIsListedAndNotKept(t *testing.T) {
 	}{
 		"unknown content type": {
 			path: "/v1/events", contentType: "text/csv", body: "a,b",
-			status: 415, code: weir.Invalid, detail: "text/csv", index: -1,
+			status: 415, code: weir.Invalid, field: "content-type", detail: "text/csv", index: -1,
 		},
 		"broken JSON": {
 			path: "/v1/events", contentType: structured, body: `{"specversion":"1.0",`,

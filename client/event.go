@@ -37,10 +37,11 @@ type Receipts struct {
 // Page is a part of a list. Next, given as After, asks for what follows; it is
 // absent at the end.
 type Page[T any] struct {
-	Items  []T      `json:"items" nullable:"false"`
-	Next   string   `json:"next,omitempty" doc:"Give it as after to get what follows; absent at the end."`
-	Looked *Looked  `json:"looked,omitempty" doc:"How far it looked, where it ended before it was full."`
-	AsOf   weir.Seq `json:"-"` // the place that the list is as of, the answer's Weir-Seq; 0 where it has none
+	Items    []T      `json:"items" nullable:"false"`
+	Next     string   `json:"next,omitempty" doc:"Give it as after to get what follows; absent at the end."`
+	Looked   *Looked  `json:"looked,omitempty" doc:"How far it looked, where it ended before it was full."`
+	Revision uint64   `json:"revision,omitempty" doc:"Of definitions: the project's revision in which they are in force."`
+	AsOf     weir.Seq `json:"-"` // the place that the list is as of, the answer's Weir-Seq; 0 where it has none
 }
 
 // Looked tells of a page that ended before it was full though more may follow:

@@ -52,11 +52,13 @@ func (a *API) registerKind(kind weir.DefinitionKind) {
 		id: "list-" + noun + "s", method: http.MethodGet, path: path, role: auth.Viewer,
 		summary: "List the " + noun + "s in force, by name",
 	}, func(ctx context.Context, in *Paging) (*answer[client.Page[weir.Definition]], error) {
-		all, _, err := a.State.Definitions(ctx, callerOf(ctx).project)
+		all, revision, err := a.State.Definitions(ctx, callerOf(ctx).project)
 		if err != nil {
 			return nil, err
 		}
-		return answered(pageOf(all, kind, *in))
+		page, err := pageOf(all, kind, *in)
+		page.Revision = revision
+		return answered(page, err)
 	})
 	register(a, operation{
 		id: "get-" + noun, method: http.MethodGet, path: path + "/{name}", role: auth.Viewer,

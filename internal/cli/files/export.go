@@ -1,7 +1,9 @@
 package files
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -32,6 +34,9 @@ func (e *Export) Run(ctx context.Context, cl *client.Client, out io.Writer) erro
 		return weir.E("", weir.Invalid, "%q is no kind of definition: use %s", e.Kind, list()).WithField("--kind")
 	}
 	all, err := e.read(ctx, cl)
+	for n := 0; n < readTries && errors.Is(err, errMoved); n++ {
+		all, err = e.read(ctx, cl)
+	}
 	if err != nil {
 		return err
 	}
@@ -58,17 +63,26 @@ func list() string {
 	return strings.Join(words, ", ")
 }
 
-// read returns the definitions that are wanted, with the steps that stand in
-// triggers among them.
+// readTries is how often reading begins anew because somebody applied meanwhile.
+const readTries = 5
+
+var errMoved = weir.E("", weir.Conflict, "the project is applied to faster than it can be read: try again")
+
+// read returns the definitions that are wanted, of one revision, with the steps
+// that stand in triggers among them.
 func (e *Export) read(ctx context.Context, cl *client.Client) ([]weir.Definition, error) {
 	var all []weir.Definition
 	found := map[string]bool{}
+	var revision *uint64
 	for _, kind := range kinds {
 		page := client.Paging{Limit: 1000}
 		for {
 			part, err := cl.Definitions(ctx, kind, page)
 			if err != nil {
 				return nil, err
+			}
+			if revision = cmp.Or(revision, &part.Revision); part.Revision != *revision {
+				return nil, errMoved
 			}
 			for _, d := range part.Items {
 				trigger, _, inline := strings.Cut(d.Name, ".")

@@ -66,6 +66,8 @@ type Attempt struct {
 	Took  time.Duration
 	Steps []StepOutcome // of the steps done in this try
 	Log   string        // bounded; a cut in the middle is said in it
+
+	Verdict Verdict // what it says of the gate of its origin, to a dispatcher in another process
 }
 
 // StepOutcome is what became of one step in one try.

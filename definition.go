@@ -48,3 +48,28 @@ type Refusal struct {
 	ID      string
 	Type    string
 }
+
+// Node is a process of Weir as it registered itself. Several share one database;
+// with the embedded engine there is one.
+type Node struct {
+	Name     string
+	Duties   []Duty
+	Version  string
+	Started  Time
+	Seen     Time     // its last heartbeat
+	Draining bool     // ordered to stop, or told to give up its duties
+	Free     int      // runs that it would take now
+	Share    int64    // tries that it ended since it started
+	Holds    []string // what it alone does now: "shard 0", "upkeep"
+}
+
+// Duty is a part of what Weir does. Each node has some of them.
+type Duty string
+
+// The duties.
+const (
+	DutyAPI      Duty = "api"      // takes events and answers
+	DutyDispatch Duty = "dispatch" // folds a shard and admits its runs, where it holds the shard's lease
+	DutyWork     Duty = "work"     // tries runs
+	DutyUpkeep   Duty = "upkeep"   // retention and what else keeps the disks from filling
+)

@@ -64,19 +64,24 @@ var rooms = []room{
 	{path: "internal/dispatch", layer: layerLoop},
 	{path: "internal/work", layer: layerLoop, also: []string{"internal/step", "internal/step/*"}},
 	{path: "internal/schedule", layer: layerLoop},
-	{path: "internal/leader", layer: layerLoop},
+	{path: "internal/leader", layer: layerLoop, one: "one loop"},
+	{path: "internal/node", layer: layerLoop},
 	{path: "internal/upkeep", layer: layerLoop},
+	{path: "internal/backup", layer: layerLoop},
 
+	{path: "internal/pg/pgtest", layer: layerSuite, also: []string{"internal/pg"}, one: "one instance"},
+	{path: "internal/pg", layer: layerStore, also: []string{"internal/state"}},
 	{path: "internal/journal/journaltest", layer: layerSuite, also: []string{"internal/journal"}},
 	{path: "internal/journal", layer: layerStore, never: []string{"internal/fold", "internal/lane"}},
 	{
 		path: "internal/journal/*", layer: layerStore,
-		also: []string{"internal/journal"}, never: []string{"internal/fold", "internal/lane"},
+		also: []string{"internal/journal", "internal/journal/sealed", "internal/pg"}, never: []string{"internal/fold", "internal/lane"},
 	},
 	{path: "internal/blob", layer: layerStore},
+	{path: "internal/blob/*", layer: layerStore, also: []string{"internal/blob", "internal/pg"}, one: "one engine"},
 	{path: "internal/state/statetest", layer: layerSuite, also: []string{"internal/state"}},
 	{path: "internal/state", layer: layerStore},
-	{path: "internal/state/*", layer: layerStore, also: []string{"internal/state"}},
+	{path: "internal/state/*", layer: layerStore, also: []string{"internal/state", "internal/pg"}},
 
 	{path: "internal/project", layer: layerDoor, also: []string{"internal/project/*"}},
 	{path: "internal/project/yaml", layer: layerDoor},
@@ -138,7 +143,7 @@ var may = map[layer][]layer{
 // loose rooms are free.
 var homes = map[string][]string{
 	"modernc.org/sqlite":                  {"internal/state/sqlite"},
-	"github.com/jackc/pgx/":               {"internal/state/postgres", "internal/journal/postgres"},
+	"github.com/jackc/pgx/":               {"internal/pg", "internal/pg/pgtest", "internal/state/postgres", "internal/journal/postgres", "internal/blob/postgres"},
 	"cel.dev/":                            {"internal/expr"},
 	"github.com/danielgtaylor/huma/":      {"internal/api"},
 	"github.com/spf13/cobra":              {"internal/cli", "cmd/weir"},

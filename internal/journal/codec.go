@@ -8,9 +8,15 @@ import (
 	"weir"
 )
 
-// Version is the format in which AppendRecord writes, and the only one so far
-// that was released: DecodeRecord reads no other.
-const Version = 2
+// Version is the format in which AppendRecord writes. DecodeRecord reads all
+// from oldest on:
+//
+//	2  the first that was released
+//	3  an attempt has a verdict
+const (
+	Version = 3
+	oldest  = 2
+)
 
 // ErrNewer is in the chain of DecodeRecord's error when the record was written
 // by a newer program. Who meets it must stop rather than skip.
@@ -68,10 +74,10 @@ func DecodeRecord(b []byte) (*weir.Record, error) {
 		return nil, weir.E("decode record", weir.Unavailable,
 			"format %d, and this program reads up to %d: %w", b[0], Version, ErrNewer)
 	}
-	if b[0] < Version {
-		return nil, weir.E("decode record", weir.Internal, "format %d was never released, and this program reads %d", b[0], Version)
+	if b[0] < oldest {
+		return nil, weir.E("decode record", weir.Internal, "format %d was never released, and this program reads from %d on", b[0], oldest)
 	}
-	d := decoder{b: b[2:]}
+	d := decoder{version: b[0], b: b[2:]}
 	project, bodies := d.number(), d.number()
 	if d.bad || project > math.MaxUint32 || bodies > uint64(len(d.b)) {
 		return nil, corrupt(b)
@@ -170,10 +176,11 @@ func (e *encoder) flag(v bool) {
 // decoder reads what encoder wrote. After the first thing that cannot be, bad
 // is set and everything reads as zero.
 type decoder struct {
-	b      []byte // attributes not yet read
-	text   string // all attributes, of which strings are parts
-	bodies []byte // bodies not yet read
-	bad    bool
+	version byte
+	b       []byte // attributes not yet read
+	text    string // all attributes, of which strings are parts
+	bodies  []byte // bodies not yet read
+	bad     bool
 }
 
 func (d *decoder) fail() {

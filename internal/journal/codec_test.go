@@ -2,6 +2,7 @@ package journal
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -119,7 +120,7 @@ func TestNewerFormatIsNamed(t *testing.T) {
 
 	_, err := DecodeRecord(b)
 
-	if !errors.Is(err, ErrNewer) || weir.CodeOf(err) != weir.Unavailable || !strings.Contains(err.Error(), "format 3") {
+	if !errors.Is(err, ErrNewer) || weir.CodeOf(err) != weir.Unavailable || !strings.Contains(err.Error(), fmt.Sprintf("format %d", Version+1)) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -144,6 +144,7 @@ func (e *encoder) attempt(v *weir.Attempt) {
 		e.signed(int64(s.Emitted))
 		e.signed(int64(s.Acted))
 	}
+	e.byte(byte(v.Verdict))
 }
 
 func (d *decoder) attempt() *weir.Attempt {
@@ -168,6 +169,9 @@ func (d *decoder) attempt() *weir.Attempt {
 		s.Detail = d.string()
 		s.Emitted = int(d.signed())
 		s.Acted = int(d.signed())
+	}
+	if d.version >= 3 {
+		v.Verdict = weir.Verdict(d.byte())
 	}
 	return v
 }

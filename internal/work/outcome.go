@@ -29,6 +29,8 @@ func (t *try) batch(end ending, node string, now time.Time) weir.Batch {
 		Took:  now.Sub(t.began),
 		Steps: t.steps,
 		Log:   t.log.String(),
+
+		Verdict: end.verdict,
 	}
 	if end.kind == weir.Held && len(t.steps) == 0 {
 		p.attempt.Try = 0

@@ -22,6 +22,7 @@ type operation struct {
 	method  string
 	path    string
 	role    auth.Role // the least that may make it
+	server  bool      // it is for the server's admins only
 	summary string
 	status  int   // on success; 0: 200
 	body    int64 // the longest body in bytes; 0: 1 MiB
@@ -29,10 +30,14 @@ type operation struct {
 
 // register adds an operation. Its handler's errors are answered as problems.
 func register[I, O any](a *API, op operation, handler func(context.Context, *I) (*O, error)) {
+	needs := "Needs the role " + op.role.String() + "."
+	if op.server {
+		needs = "Needs the role admin, and a token for all projects."
+	}
 	huma.Register(a.huma, huma.Operation{
 		OperationID: op.id, Method: op.method, Path: op.path, Summary: op.summary, DefaultStatus: op.status,
-		Description: "Needs the role " + op.role.String() + ".", MaxBodyBytes: op.body,
-		Security: []map[string][]string{{"token": {}}}, Middlewares: huma.Middlewares{a.needs(op.role)},
+		Description: needs, MaxBodyBytes: op.body,
+		Security: []map[string][]string{{"token": {}}}, Middlewares: huma.Middlewares{a.needs(op)},
 	}, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handler(ctx, in)
 		if err != nil {
@@ -42,11 +47,16 @@ func register[I, O any](a *API, op operation, handler func(context.Context, *I) 
 	})
 }
 
-// needs ends requests of those who have less than the role, before anything else
-// of them is looked at.
-func (a *API) needs(role auth.Role) func(huma.Context, func(huma.Context)) {
+// needs ends requests of those who may not make the call, before anything else of
+// them is looked at.
+func (a *API) needs(op operation) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		if err := callerOf(ctx.Context()).Need(role); err != nil {
+		who := callerOf(ctx.Context())
+		err := who.Need(op.role)
+		if op.server {
+			err = who.NeedServer()
+		}
+		if err != nil {
 			r, w := humago.Unwrap(ctx)
 			a.fail(w, r, err)
 			return

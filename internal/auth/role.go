@@ -12,7 +12,7 @@ const (
 	Viewer    Role = iota + 1 // read
 	Publisher                 // publish events
 	Editor                    // apply definitions, order runs
-	Admin                     // secrets, tokens
+	Admin                     // secrets, tokens; without a project also the server
 )
 
 var roleNames = [...]string{Viewer: "viewer", Publisher: "publisher", Editor: "editor", Admin: "admin"}
@@ -46,6 +46,18 @@ type Principal struct {
 func (p Principal) Need(role Role) error {
 	if p.Role < role {
 		return weir.E("", weir.Forbidden, "this needs the role %s, and the token %q has %s", role, p.Name, p.Role)
+	}
+	return nil
+}
+
+// NeedServer fails with Forbidden where the principal is no admin of the server:
+// an admin whose token is of no single project.
+func (p Principal) NeedServer() error {
+	if err := p.Need(Admin); err != nil {
+		return err
+	}
+	if p.Project != 0 {
+		return weir.E("", weir.Forbidden, "this is the whole server's, and the token %q is for one project", p.Name)
 	}
 	return nil
 }

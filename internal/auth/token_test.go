@@ -182,3 +182,15 @@ func TestATokenOfOneProjectStaysThere(t *testing.T) {
 		t.Error(one.Enter(2), one.Enter(3), all.Enter(3))
 	}
 }
+
+func TestTheServerIsForAdminsOfAllProjects(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		who Principal
+		may bool
+	}{{Principal{Role: Admin}, true}, {Principal{Role: Admin, Project: 1}, false}, {Principal{Role: Editor}, false}} {
+		if err := c.who.NeedServer(); (err == nil) != c.may || err != nil && weir.CodeOf(err) != weir.Forbidden {
+			t.Errorf("%+v: %v", c.who, err)
+		}
+	}
+}

@@ -99,8 +99,10 @@ const (
 	Unreached         // no connection, or no answer in time
 )
 
-// Finish tells dispatch that a try ended and its outcome is on record.
+// Finish tells dispatch that a try ended and its outcome is on record, or that a
+// lease is given back of which nothing was begun.
 type Finish struct {
 	Run     RunID
 	Verdict Verdict
+	Unbegun bool
 }

@@ -36,11 +36,21 @@ type Counter struct {
 }
 
 // LeaseRow says that a run was being tried when the layer was frozen.
+//
+// With many nodes, a row is of one of two kinds. One of the dispatching node's
+// own workers is Begun when it is written, and has no time of its own: it is Over
+// as soon as that node does not dispatch. One granted to another node is written
+// as not Begun, with the time of a lease; that node takes it, which makes it
+// Begun, and renews it, or removes it as given back. One that is Over can be
+// neither taken nor renewed any more.
 type LeaseRow struct {
-	Run   weir.RunID
-	Node  string
-	Try   int
-	Began weir.Time
+	Run     weir.RunID
+	Node    string
+	Try     int
+	Began   weir.Time
+	Written bool // state has it already, and nothing of it is to change
+	Begun   bool
+	Over    bool // as read: its time is up, by the database's clock
 }
 
 // BreakerRow says how often tries in a row did not reach an origin when the layer

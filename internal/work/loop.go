@@ -285,7 +285,7 @@ func (l *Loop) close() {
 func (l *Loop) unbegun(leases []weir.Lease) {
 	ended := make([]weir.Finish, len(leases))
 	for i := range leases {
-		ended[i].Run = leases[i].Run.ID
+		ended[i] = weir.Finish{Run: leases[i].Run.ID, Unbegun: true}
 	}
 	l.Dispatcher.Finish(ended)
 }

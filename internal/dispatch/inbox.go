@@ -133,7 +133,7 @@ func (d *Dispatcher) answerWhys() {
 }
 
 // Running reports whether a run is being tried at this moment.
-func (d *Dispatcher) Running(run weir.RunID) bool {
+func (d *Dispatcher) Running(_ context.Context, run weir.RunID) bool {
 	d.runningMu.Lock()
 	defer d.runningMu.Unlock()
 	return d.running[run] != nil

@@ -27,7 +27,7 @@ func TestARunStartsAsSoonAsItsRecordIsFolded(t *testing.T) {
 		if l.Try != 1 || l.Pipe == nil || len(l.Events) != 1 || l.Events[0].Seq != item.Seq {
 			t.Errorf("try %d, pipeline %v, events %v; want the first, p, the event", l.Try, l.Pipe, l.Events)
 		}
-		if !r.d.Running(l.Run.ID) {
+		if !r.d.Running(t.Context(), l.Run.ID) {
 			t.Error("the run is not running")
 		}
 	})
@@ -126,7 +126,7 @@ func TestACancelReachesTheWorker(t *testing.T) {
 		r.wait(time.Hour)
 
 		r.wantTaken(1)
-		if r.d.Running(l.Run.ID) {
+		if r.d.Running(t.Context(), l.Run.ID) {
 			t.Error("the run is still running")
 		}
 	})
@@ -171,7 +171,7 @@ func TestARunThatIsCancelledWhileItsLeaseWaitsIsNotTried(t *testing.T) {
 		r.wait(time.Second)
 
 		r.wantTaken(0)
-		if r.d.Running(id) {
+		if r.d.Running(t.Context(), id) {
 			t.Error("the run is running, and nobody has it")
 		}
 	})
@@ -231,7 +231,7 @@ func TestAfterDrainLeasesThatWaitForAFlushAreNotHandedOver(t *testing.T) {
 		r.wait(time.Second)
 
 		r.wantTaken(0)
-		if id := r.checkpoint().Runs[0].ID; r.d.Running(id) {
+		if id := r.checkpoint().Runs[0].ID; r.d.Running(t.Context(), id) {
 			t.Error("the run is running, and nobody has it")
 		}
 	})

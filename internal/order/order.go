@@ -21,7 +21,7 @@ type State interface {
 // Dispatcher folds the orders.
 type Dispatcher interface {
 	Settle(ctx context.Context, seq weir.Seq) error
-	Running(run weir.RunID) bool
+	Running(ctx context.Context, run weir.RunID) bool
 }
 
 // Past tells what became of runs that left state.
@@ -70,7 +70,7 @@ func (o *Orders) Change(ctx context.Context, project weir.ProjectID, c weir.Chan
 		if err != nil {
 			return 0, err
 		}
-		if err := o.allowed(run, c.Kind); err != nil {
+		if err := o.allowed(ctx, run, c.Kind); err != nil {
 			return 0, err
 		}
 		next := c
@@ -130,14 +130,14 @@ func (o *Orders) absent(ctx context.Context, project weir.ProjectID, id weir.Run
 	return weir.E("", weir.Conflict, "run %s has ended: it is %s", id, state)
 }
 
-func (o *Orders) allowed(run *weir.Run, kind weir.ChangeKind) error {
+func (o *Orders) allowed(ctx context.Context, run *weir.Run, kind weir.ChangeKind) error {
 	dead := run.State == weir.RunDead
 	switch {
 	case dead && (kind == weir.Cancelled || kind == weir.Hastened):
 		return weir.E("", weir.Conflict, "run %s is dead: redrive or purge it", run.ID)
 	case !dead && (kind == weir.Redriven || kind == weir.Purged):
 		return weir.E("", weir.Conflict, "run %s is %s: only a dead run can be %s", run.ID, run.State, kind)
-	case kind == weir.Hastened && o.Dispatcher.Running(run.ID):
+	case kind == weir.Hastened && o.Dispatcher.Running(ctx, run.ID):
 		return weir.E("", weir.Conflict, "run %s is being tried at this moment", run.ID)
 	}
 	return nil

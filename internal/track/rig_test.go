@@ -50,7 +50,7 @@ func newRig(t *testing.T) *rig {
 }
 
 // Running plays the dispatcher.
-func (r *rig) Running(run weir.RunID) bool { return r.trying[run] }
+func (r *rig) Running(_ context.Context, run weir.RunID) bool { return r.trying[run] }
 
 // Why plays the dispatcher, to which all wait for the same.
 func (r *rig) Why(context.Context, weir.RunID) string { return "for a test" }

@@ -49,7 +49,7 @@ func (r *Reader) look(ctx context.Context, project weir.ProjectID, id weir.RunID
 	switch last := lastChange(changes); {
 	case live != nil && (last == nil || last.Change.N <= live.N):
 		live.Firing = *first
-		return r.liveRun(live), first, changes, nil
+		return r.liveRun(ctx, live), first, changes, nil
 	case last != nil:
 		return pastRun(changes), first, changes, nil
 	}
@@ -163,11 +163,11 @@ func (r *Reader) join(ctx context.Context, f *weir.Firing) (whole bool, err erro
 	return whole, nil
 }
 
-func (r *Reader) liveRun(run *weir.Run) client.Run {
+func (r *Reader) liveRun(ctx context.Context, run *weir.Run) client.Run {
 	v := fromFiring(run.ID, &run.Firing)
 	v.Pipeline = run.Pipeline
 	v.State = run.State.String()
-	if run.State == weir.RunPending && r.Dispatcher.Running(run.ID) {
+	if run.State == weir.RunPending && r.Dispatcher.Running(ctx, run.ID) {
 		v.State = weir.RunRunning.String()
 	}
 	v.Tries = run.Tries

@@ -32,8 +32,8 @@ func (r *Reader) Runs(ctx context.Context, project weir.ProjectID, f client.RunF
 		},
 	}
 	if want != weir.RunSucceeded && want != weir.RunCancelled {
-		l.live = func(_ context.Context, run *weir.Run) (client.Run, bool, error) {
-			v, ok := w.live(run)
+		l.live = func(ctx context.Context, run *weir.Run) (client.Run, bool, error) {
+			v, ok := w.live(ctx, run)
 			return v, ok, nil
 		}
 	}
@@ -79,8 +79,8 @@ func (w *runWish) query() journal.Query {
 }
 
 // live shows a run in state; a list of one state shows no other.
-func (w *runWish) live(run *weir.Run) (client.Run, bool) {
-	v := w.reader.liveRun(run)
+func (w *runWish) live(ctx context.Context, run *weir.Run) (client.Run, bool) {
+	v := w.reader.liveRun(ctx, run)
 	if w.state != 0 {
 		v.State = run.State.String()
 	}

@@ -36,7 +36,7 @@ type State interface {
 
 // Dispatcher knows what is being tried at this moment, and what others wait for.
 type Dispatcher interface {
-	Running(run weir.RunID) bool
+	Running(ctx context.Context, run weir.RunID) bool
 	Why(ctx context.Context, run weir.RunID) string
 }
 

@@ -10,6 +10,7 @@ package config
 import (
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"weir"
@@ -18,8 +19,12 @@ import (
 // Config is all that can be set about a server.
 type Config struct {
 	Data              string         `yaml:"data"`               // directory of journal and state
+	Database          Database       `yaml:"database"`           // PostgreSQL that keeps them in place of Data
 	Listen            string         `yaml:"listen"`             // host:port of the HTTP API
 	Node              string         `yaml:"node"`               // name of this process among others
+	Duties            []weir.Duty    `yaml:"duties"`             // what this process does of all that there is to do
+	DrainDelay        DrainDelay     `yaml:"drain_delay"`        // how long a stop goes on answering while it says that it is not ready
+	SecretKey         Secret         `yaml:"secret_key"`         // seals secrets, in place of the key file in Data
 	AllowDestinations []netip.Prefix `yaml:"allow_destinations"` // networks that steps may call although they are not public
 	Log               Log            `yaml:"log"`
 	Limits            Limits         `yaml:"limits"`
@@ -60,6 +65,15 @@ type Admin struct {
 	Token Secret `yaml:"token"`
 }
 
+// AllDuties returns the duties that there are: what a process does where nothing
+// else is said.
+func AllDuties() []weir.Duty {
+	return []weir.Duty{weir.DutyAPI, weir.DutyDispatch, weir.DutyWork, weir.DutyUpkeep}
+}
+
+// Has reports whether the process has a duty.
+func (c *Config) Has(d weir.Duty) bool { return slices.Contains(c.Duties, d) }
+
 // Default returns the configuration that holds where nothing is set. The node
 // is named after the machine.
 func Default() Config {
@@ -71,6 +85,7 @@ func Default() Config {
 		Data:   "weir-data",
 		Listen: "127.0.0.1:9347",
 		Node:   node,
+		Duties: AllDuties(),
 		Log:    Log{Level: "info", Format: "text"},
 		Limits: Limits{
 			EventData:     1 * MiB,

@@ -34,7 +34,7 @@ func write(t *testing.T, content string) string {
 }
 
 func diff(want, got Config) string {
-	return cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{}), cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(Config{}))
+	return cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{}, DrainDelay{}), cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(Config{}))
 }
 
 func TestDefaultsAreValidAndAsDocumented(t *testing.T) {
@@ -44,7 +44,8 @@ func TestDefaultsAreValidAndAsDocumented(t *testing.T) {
 
 	want := Config{
 		Data: "weir-data", Listen: "127.0.0.1:9347", Node: got.Node,
-		Log: Log{Level: "info", Format: "text"},
+		Duties: []weir.Duty{"api", "dispatch", "work", "upkeep"},
+		Log:    Log{Level: "info", Format: "text"},
 		Limits: Limits{
 			EventData: 1 << 20, InlineData: 256 << 10, Body: 8 << 20, BatchEvents: 1000, ChunkLines: 1000,
 			File: 100 << 20, FormFiles: 100, FormFields: 64 << 10, InFlight: 256 << 20, HooksInFlight: 64 << 20, StepTimeout: weir.Duration(30 * time.Second),
@@ -59,6 +60,8 @@ func TestDefaultsAreValidAndAsDocumented(t *testing.T) {
 // others has for each setting a valid value that is not the default.
 var others = map[string]string{
 	"WEIR_DATA": "/var/lib/weir", "WEIR_LISTEN": "0.0.0.0:80", "WEIR_NODE": "n1",
+	"WEIR_DATABASE": "postgres://weir:horse@db/weir", "WEIR_DUTIES": "work, api", "WEIR_DRAIN_DELAY": "5s",
+	"WEIR_SECRET_KEY":        strings.Repeat("0f", 32),
 	"WEIR_ALLOW_DESTINATION": "10.1.2.3/16, ::1", "WEIR_LOG_LEVEL": "debug", "WEIR_LOG_FORMAT": "json",
 	"WEIR_LIMITS_EVENT_DATA": "2MiB", "WEIR_LIMITS_BODY": "9MiB", "WEIR_LIMITS_BATCH_EVENTS": "10",
 	"WEIR_LIMITS_INLINE_DATA": "1KiB", "WEIR_LIMITS_CHUNK_LINES": "10", "WEIR_LIMITS_FILE": "1GiB", "WEIR_LIMITS_FORM_FILES": "3",
@@ -81,14 +84,18 @@ func TestEveryVariableOfTheEnvironmentSetsItsSetting(t *testing.T) {
 			continue
 		}
 
-		got, err := Load("", environment(map[string]string{s.env(): value}))
+		set := map[string]string{s.env(): value}
+		if s.key == "duties" { // which alone are refused
+			set["WEIR_DATABASE"] = others["WEIR_DATABASE"]
+		}
+		got, err := Load("", environment(set))
 		if err != nil {
 			t.Errorf("%s=%s: %v", s.env(), value, err)
 		}
 		for _, other := range got.settings() {
 			defaults := Default()
 			changed := !cmp.Equal(lookup(&defaults, other.key), lookup(&got, other.key))
-			if changed != (other.key == s.key) {
+			if changed != (set[other.env()] != "") {
 				t.Errorf("%s=%s: %s is %s", s.env(), value, other.key, other.value)
 			}
 		}
@@ -151,7 +158,7 @@ func TestAFileOverridesDefaultsTheEnvironmentItAndFlagsBoth(t *testing.T) {
 	var shown Config
 	fs := pflag.NewFlagSet("serve", pflag.ContinueOnError)
 	shown.Flags(fs)
-	args := []string{"--node=n4", "--allow-destination=10.0.0.0/8", "--allow-destination=::1,192.168.0.0/16"}
+	args := []string{"--database=postgres://db/weir", "--duties=work", "--duties=api", "--drain-delay=1s", "--node=n4", "--allow-destination=10.0.0.0/8", "--allow-destination=::1,192.168.0.0/16"}
 	if err := fs.Parse(args); err != nil {
 		t.Fatal(err)
 	}
@@ -175,6 +182,7 @@ func TestAFileOverridesDefaultsTheEnvironmentItAndFlagsBoth(t *testing.T) {
 	want.Limits.EventData, want.Limits.Body, want.Limits.BatchEvents = 64*KiB, MiB, 7
 	want.Limits.StepTimeout = weir.Duration(90 * time.Minute)
 	want.Admin.Token = NewSecret("weir_1234567890123456")
+	want.Database, want.Duties, want.DrainDelay = NewDatabase("postgres://db/weir"), []weir.Duty{weir.DutyAPI, weir.DutyWork}, Delay(weir.Duration(time.Second))
 	if d := diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
@@ -209,6 +217,14 @@ func TestWhatIsWrongIsNamedWithItsPlace(t *testing.T) {
 		{"port", "listen: localhost:http\n", `:1:9: listen: "http" is not a port from 0 to 65535`},
 		{"data", "data: ''\n", `:1:7: data: names no directory`},
 		{"node", "node: a b\n", `:1:7: node: "a b" is not a name of at most 63 letters, digits, '-', '_' and '.'`},
+		{"duty", "duties: [api, wrok]\n", `:1:9: duties: "wrok" is none of api,dispatch,work,upkeep`},
+		{"no duty", "database: postgres://h/d\nduties: []\n", `:2:9: duties: names none of api,dispatch,work,upkeep`},
+		{"duties alone", "duties: [api]\n", `:1:9: duties: the embedded engine is one process, which has all duties: api,dispatch,work,upkeep; several processes need a database`},
+		{"database", "database: 'host=db password=horse'\n", `:1:11: database: is not of the form postgres://USER:PASSWORD@HOST:PORT/NAME`},
+		{"another database", "database: mysql://weir:horse@db/weir\n", `:1:11: database: is not of the form postgres://USER:PASSWORD@HOST:PORT/NAME`},
+		{"database without a name", "database: postgres://weir:horse@db\n", `:1:11: database: is not of the form postgres://USER:PASSWORD@HOST:PORT/NAME`},
+		{"drain delay", "drain_delay: 1h\n", `:1:14: drain_delay: 1h is not from 0s to 10m`},
+		{"secret key", "secret_key: horse\n", `:1:13: secret_key: is not 64 hex digits`},
 		{"level", "log: {level: loud}\n", `:1:14: log.level: "loud" is none of debug, info, warn, error`},
 		{"format", "log: {format: xml}\n", `:1:15: log.format: "xml" is none of text, json`},
 		{"token", "admin: {token: 0123456789abcdef}\n", `:1:16: admin.token: is not weir_ and at least 16 letters, digits, '-', '_' or '.'`},
@@ -402,5 +418,47 @@ func TestSizesReadAndWriteInUnits(t *testing.T) {
 		if err := s.UnmarshalText([]byte(text)); weir.CodeOf(err) != weir.Invalid {
 			t.Errorf("%q is read as %s, %v", text, s, err)
 		}
+	}
+}
+
+func TestThePasswordOfADatabaseIsNotShown(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"postgres://weir:horse@db:5432/weir?sslmode=require":  "postgres://weir:xxxxx@db:5432/weir?sslmode=require",
+		"postgresql://weir@/weir?host=/run/pg&password=horse": "postgresql://weir@/weir?host=%2Frun%2Fpg&password=xxxxx",
+		"host=db password=horse":                              "***",
+		"postgres://weir:ho%rse@db/weir":                      "***",
+		"postgres://db/weir":                                  "postgres://db/weir",
+		"":                                                    "",
+	} {
+		d := NewDatabase(address)
+		c := Default()
+		c.Database = d
+		var out strings.Builder
+		if err := c.Print(&out); err != nil {
+			t.Error(err)
+		}
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+			fmt.Fprintf(&out, verb+verb, d, []Database{d})
+		}
+		slog.New(slog.NewJSONHandler(&out, nil)).Info("a", "database", d, "config", c)
+
+		if d.String() != want || strings.Contains(out.String(), "horse") || d.Reveal() != address {
+			t.Errorf("%s is shown as %s and in\n%s", address, d, &out)
+		}
+	}
+}
+
+func TestAStopGoesOnAnsweringWhereThereAreOtherNodes(t *testing.T) {
+	t.Parallel()
+	c := Default()
+	alone := c.Drain()
+	c.Database = NewDatabase("postgres://db/weir")
+	several := c.Drain()
+	c.DrainDelay = Delay(0)
+	told := c.Drain()
+
+	if alone != 0 || several != weir.Duration(2*time.Second) || told != 0 {
+		t.Errorf("%v alone, %v among several, %v told", alone, several, told)
 	}
 }

@@ -39,7 +39,7 @@ func (c Config) Print(w io.Writer) error {
 	from := yaml.CommentMap{}
 	for _, s := range c.settings() {
 		beside := yaml.LineComment
-		if s.key == "allow_destinations" { // beside a list it would end in the key
+		if _, ok := s.value.(list); ok { // beside a list it would end in the key
 			beside = func(text string) *yaml.Comment { return yaml.HeadComment(text) }
 		}
 		from["$."+s.key] = []*yaml.Comment{beside(" " + c.from(s.key))}

@@ -94,12 +94,12 @@ func (r *reader) isSection(key string) bool {
 func (r *reader) value(s setting, n ast.Node) error {
 	t := n.GetToken()
 	var text string
-	_, isList := s.value.(*networks)
-	list, ok := n.(*ast.SequenceNode)
+	_, isList := s.value.(list)
+	items, ok := n.(*ast.SequenceNode)
 	switch {
 	case isList && ok:
-		texts := make([]string, len(list.Values))
-		for i, v := range list.Values {
+		texts := make([]string, len(items.Values))
+		for i, v := range items.Values {
 			if texts[i], ok = scalar(v); !ok {
 				return r.fault(v.GetToken(), s.key, "takes a list of texts")
 			}

@@ -3,7 +3,6 @@ package config
 import (
 	"encoding"
 	"errors"
-	"net/netip"
 	"strconv"
 	"strings"
 
@@ -25,8 +24,12 @@ func (c *Config) settings() []setting {
 	l := &c.Limits
 	return []setting{
 		{key: "data", value: text(&c.Data), usage: "`directory` of journal and state"},
+		{key: "database", value: parsed{&c.Database}, usage: "`address` of the PostgreSQL that keeps them instead, for several processes: postgres://…"},
 		{key: "listen", value: text(&c.Listen), usage: "`host:port` of the HTTP API"},
 		{key: "node", value: text(&c.Node), usage: "`name` of this process among others"},
+		{key: "duties", value: &duties{list: &c.Duties}, usage: "what this process does, `a,b`: api, dispatch, work, upkeep"},
+		{key: "drain_delay", value: parsed{&c.DrainDelay}, usage: "`time` that a stop goes on answering while it says that it is not ready"},
+		{key: "secret_key", value: parsed{&c.SecretKey}, secret: true},
 		{
 			key: allowKey, value: &networks{list: &c.AllowDestinations},
 			usage: "`network` that steps may call although it is not public; may be given again, or as a,b",
@@ -130,55 +133,4 @@ func (p parsed) Type() string {
 		return "size"
 	}
 	return "duration"
-}
-
-// networks is a list separated by commas. What is set first replaces the list,
-// what is set after that adds to it, as a flag that is given again should.
-type networks struct {
-	list  *[]netip.Prefix
-	given bool
-}
-
-func (n *networks) Set(text string) error {
-	var list []netip.Prefix
-	for part := range strings.SplitSeq(text, ",") {
-		if part = strings.TrimSpace(part); part == "" {
-			continue
-		}
-		p, err := parseNetwork(part)
-		if err != nil {
-			return err
-		}
-		list = append(list, p)
-	}
-	if n.given {
-		list = append(*n.list, list...)
-	}
-	*n.list, n.given = list, true
-	return nil
-}
-
-func (n *networks) String() string {
-	if n.list == nil {
-		return ""
-	}
-	texts := make([]string, len(*n.list))
-	for i, p := range *n.list {
-		texts[i] = p.String()
-	}
-	return strings.Join(texts, ",")
-}
-
-func (n *networks) Type() string { return "networks" }
-
-// parseNetwork reads a network, or an address as the network of it alone.
-func parseNetwork(text string) (netip.Prefix, error) {
-	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
-		return netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), nil
-	}
-	p, err := netip.ParsePrefix(text)
-	if err != nil {
-		return p, weir.E("", weir.Invalid, "%q is not a network such as 10.1.0.0/16", text)
-	}
-	return p.Masked(), nil
 }

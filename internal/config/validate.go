@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"encoding/hex"
 	"net"
 	"strconv"
 	"strings"
@@ -47,9 +48,34 @@ func (c *Config) validateServer() *weir.Error {
 		return invalid("listen", "%q is not a port from 0 to 65535", port)
 	}
 	return cmp.Or(
+		c.validateNode(),
+		between("drain_delay", c.Drain(), 0, weir.Duration(10*time.Minute)),
 		oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error"),
 		oneOf("log.format", c.Log.Format, "text", "json"),
 	)
+}
+
+// validateNode checks what makes a process one of several.
+func (c *Config) validateNode() *weir.Error {
+	switch {
+	case len(c.Duties) == 0:
+		return invalid("duties", "names none of %s", join(AllDuties()))
+	case c.Database.IsZero() && len(c.Duties) < len(AllDuties()):
+		return invalid("duties", "the embedded engine is one process, which has all duties: %s; several processes need a database", join(AllDuties()))
+	}
+	if key := c.SecretKey.Reveal(); key != "" && !isHex(key, 64) {
+		return invalid("secret_key", "is not 64 hex digits")
+	}
+	if c.Database.IsZero() {
+		return nil
+	}
+	_, err := c.Database.parse()
+	return err
+}
+
+func isHex(s string, digits int) bool {
+	_, err := hex.DecodeString(s)
+	return err == nil && len(s) == digits
 }
 
 func (c *Config) validateLimits() *weir.Error {

@@ -58,6 +58,7 @@ type Node struct {
 	Started  Time
 	Seen     Time     // its last heartbeat
 	Draining bool     // ordered to stop, or told to give up its duties
+	Dead     bool     // not seen for so long that others have its work
 	Slots    int      // runs that it tries at once, at most; 0 without the duty work
 	Free     int      // runs that it would take now
 	Share    int64    // tries that it ended since it started

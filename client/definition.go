@@ -172,6 +172,11 @@ func (c *Client) Version(ctx context.Context) (Version, error) {
 	return get[Version](ctx, c, "/v1/version", nil)
 }
 
+// Readiness is the answer of a server that is ready, and has something to say.
+type Readiness struct {
+	Warning string `json:"warning" doc:"What is wrong all the same, such as that no node dispatches: events are taken, and nothing becomes of them yet."`
+}
+
 // Ready asks whether the server takes and shows everything; nil means yes.
 func (c *Client) Ready(ctx context.Context) error {
 	_, err := call[none](ctx, c, request{method: http.MethodGet, path: "/readyz", once: true})

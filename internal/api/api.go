@@ -17,6 +17,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"weir"
+	"weir/client"
 	"weir/internal/auth"
 	"weir/internal/ingest"
 )
@@ -32,9 +33,12 @@ type Options struct {
 	State   State
 	Secrets Secrets
 	Settler Settler
+	Nodes   Nodes
 
-	Ready   func(ctx context.Context) error // nil error: everything is taken and shown
-	Metrics http.Handler                    // nil: there are none
+	// Ready tells why the server does not take or show everything, or, where it
+	// does, what is wrong all the same, or "".
+	Ready   func(ctx context.Context) (warning string, err error)
+	Metrics http.Handler // nil: there are none
 	Version string
 	Log     *slog.Logger
 }
@@ -56,7 +60,7 @@ func New(o Options) *API {
 	a.registerEvents()
 	a.registerRuns()
 	a.registerDefinitions()
-	a.registerSecrets()
+	a.registerControl()
 	v1.HandleFunc("/", a.notFound(v1, mux))
 
 	mux.HandleFunc("POST /v1/events", a.publish)
@@ -82,11 +86,14 @@ func New(o Options) *API {
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.ServeHTTP(w, r) }
 
 func (a *API) ready(w http.ResponseWriter, r *http.Request) {
-	if err := a.Ready(r.Context()); err != nil {
+	switch warning, err := a.Ready(r.Context()); {
+	case err != nil:
 		a.fail(w, r, err)
-		return
+	case warning != "":
+		writeJSON(w, http.StatusOK, "application/json", client.Readiness{Warning: warning})
+	default:
+		w.WriteHeader(http.StatusNoContent)
 	}
-	w.WriteHeader(http.StatusNoContent)
 }
 
 // need lets principals with the role through.

@@ -52,6 +52,8 @@ func (w *world) set(t *testing.T, what string) {
 		w.appendErr = weir.E("append", weir.DiskFull, "no space is left for the journal")
 	case "orders-behind":
 		w.orderErr = weir.E("settle", weir.Behind, "not yet")
+	case "a-warning":
+		w.warning = "no node dispatches"
 	case "a-rival":
 		w.rivals = 1
 	default:
@@ -136,6 +138,10 @@ func TestEveryCallNeedsItsRole(t *testing.T) {
 	for _, kind := range []string{"triggers", "pipelines", "sources", "destinations", "event-types", "settings"} {
 		needs["PUT /v1/"+kind+"/{name}"], needs["DELETE /v1/"+kind+"/{name}"] = auth.Editor, auth.Editor
 	}
+	servers := []string{"GET /v1/nodes", "GET /v1/nodes/{name}", "POST /v1/nodes/{name}/drain", "DELETE /v1/nodes/{name}/drain"}
+	for _, pattern := range servers {
+		needs[pattern] = auth.Admin
+	}
 	public := []string{"GET /healthz", "GET /readyz"}
 	for _, method := range hookMethods {
 		public = append(public, method+" /hooks/{source}", method+" /hooks/{project}/{source}")
@@ -164,6 +170,9 @@ func TestEveryCallNeedsItsRole(t *testing.T) {
 			if got := ask(role.String()) == http.StatusForbidden; got != (role < need) {
 				t.Errorf("%s as %s: forbidden is %v", pattern, role, got)
 			}
+		}
+		if got := ask("shop-admin") == http.StatusForbidden; got != slices.Contains(servers, pattern) {
+			t.Errorf("%s as the admin of one project: forbidden is %v", pattern, got)
 		}
 	}
 }

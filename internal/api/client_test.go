@@ -63,6 +63,17 @@ func TestTheClientSpeaksTheAPI(t *testing.T) {
 	if err := c.DeleteSecret(ctx, "none"); weir.CodeOf(err) != weir.NotFound {
 		t.Error(err)
 	}
+	if err := c.DrainNode(ctx, "b"); err != nil || !w.drained {
+		t.Error(err)
+	}
+	nodes, err := c.Nodes(ctx)
+	b, failed := c.Node(ctx, "b")
+	if err != nil || failed != nil || len(nodes.Items) != 3 || b.State != "draining" {
+		t.Errorf("%+v, %v, %+v, %v", nodes, err, b, failed)
+	}
+	if err := c.UndrainNode(ctx, "b"); err != nil || w.drained {
+		t.Error(err)
+	}
 	if err := c.Ready(ctx); err != nil {
 		t.Error(err)
 	}

@@ -65,6 +65,15 @@ type Secrets interface {
 	Delete(ctx context.Context, project weir.ProjectID, name string) error
 }
 
+// Nodes knows the processes of the server, by name, and gives them orders.
+type Nodes interface {
+	Nodes(ctx context.Context) ([]weir.Node, error)
+	// Drain tells a node to give up what it alone does and to take no more, and
+	// Undrain to take part again: NotFound where there is none.
+	Drain(ctx context.Context, name string) error
+	Undrain(ctx context.Context, name string) error
+}
+
 // Settler waits until reads show everything up to a place, and answers Behind
 // where that takes longer than the context allows.
 type Settler interface {

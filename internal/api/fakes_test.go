@@ -33,6 +33,8 @@ type world struct {
 	rivals      int // applies that come first
 	appendErr   error
 	orderErr    error
+	warning     string // of readyz
+	drained     bool   // node b
 }
 
 const start weir.Time = 1_767_225_600_000_000 // 2026-01-01
@@ -46,8 +48,8 @@ func newAPI(t *testing.T) (*API, *world) {
 	})
 	return New(Options{
 		Tokens: w, Door: door, Hooks: webhook.New(webhook.Options{Door: door, State: w, Secrets: w, Log: log}),
-		Reader: w, Streams: w, Orders: w, State: w, Secrets: w, Settler: w,
-		Ready: func(context.Context) error { return nil }, Version: "test", Log: log,
+		Reader: w, Streams: w, Orders: w, State: w, Secrets: w, Settler: w, Nodes: w,
+		Ready: func(context.Context) (string, error) { return w.warning, nil }, Version: "test", Log: log,
 	}), w
 }
 
@@ -127,6 +129,9 @@ func (w *world) Authenticate(_ context.Context, header string) (auth.Principal, 
 	name, found := strings.CutPrefix(header, "Bearer weir_")
 	if name == "shop" {
 		return auth.Principal{Name: name, Role: auth.Publisher, Project: 2}, nil
+	}
+	if name == "shop-admin" {
+		return auth.Principal{Name: name, Role: auth.Admin, Project: 2}, nil
 	}
 	role, err := auth.ParseRole(name)
 	if !found || err != nil {
@@ -335,4 +340,24 @@ func (w *world) Group(_ context.Context, _ weir.ProjectID, id weir.GroupID) (cli
 		ID: id.String(), Trigger: "guesses", Key: []byte(`{}`), State: "open", Opened: start, First: start, Last: start, Count: 2,
 		Criteria: []client.Criterion{{Have: 2, Need: 5}},
 	}, nil
+}
+
+func (w *world) Nodes(context.Context) ([]weir.Node, error) {
+	b := weir.Node{Name: "b", Duties: []weir.Duty{weir.DutyAPI}, Version: "v2", Started: start, Seen: start, Draining: w.drained}
+	a := weir.Node{Name: "a", Holds: []string{"shard 0"}, Version: "v1", Started: start, Seen: start, Free: 3, Share: 4}
+	c := weir.Node{Name: "c", Version: "v1", Started: start, Seen: start, Draining: true, Dead: true}
+	a.Duties = []weir.Duty{weir.DutyDispatch, weir.DutyWork}
+	return []weir.Node{a, b, c}, nil
+}
+
+func (w *world) Drain(_ context.Context, name string) error { return w.drain(name, true) }
+
+func (w *world) Undrain(_ context.Context, name string) error { return w.drain(name, false) }
+
+func (w *world) drain(name string, to bool) error {
+	if name != "b" {
+		return weir.E("", weir.NotFound, "there is no node %q", name).WithField("name")
+	}
+	w.drained = to
+	return nil
 }

@@ -53,7 +53,12 @@ func (a *API) describePlain() {
 	})
 	doc.AddOperation(&huma.Operation{
 		OperationID: "is-ready", Method: http.MethodGet, Path: "/readyz", Summary: "Ask whether everything is taken and shown",
-		Responses: nothing,
+		Responses: map[string]*huma.Response{
+			"204": nothing["204"], "default": problem,
+			"200": {Description: "Yes, and something is wrong all the same", Content: map[string]*huma.MediaType{
+				"application/json": {Schema: schemas.Schema(reflect.TypeFor[client.Readiness](), true, "Readiness")},
+			}},
+		},
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"weir"
@@ -49,7 +50,15 @@ type App struct {
 	server   *http.Server
 	listener net.Listener
 	unused   unused
+	started  time.Time
+	draining atomic.Bool
 }
+
+// What one node of several does alone.
+const (
+	shardHold  = "shard 0"
+	upkeepHold = "upkeep"
+)
 
 // The names in the data directory.
 const (
@@ -62,7 +71,7 @@ const (
 // Open opens the stores in the data directory, which it makes, takes the
 // address, and makes the rooms. Nothing runs yet. Close or Run must follow.
 func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err error) {
-	a = &App{config: cfg, log: log, metrics: obs.NewMetrics()}
+	a = &App{config: cfg, log: log, metrics: obs.NewMetrics(), started: time.Now()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -126,7 +135,7 @@ func (a *App) wire(ctx context.Context) error {
 	a.tail = track.NewTail(track.TailOptions{Journal: a.journal, Reader: reader, Most: limits.Streams, Log: a.log})
 	a.server = &http.Server{
 		Handler: api.New(api.Options{
-			Tokens: tokens, Door: a.door, Reader: reader, Streams: a.tail, State: a.state, Secrets: secrets, Settler: a.dispatch,
+			Tokens: tokens, Door: a.door, Reader: reader, Streams: a.tail, State: a.state, Secrets: secrets, Settler: a.dispatch, Nodes: alone{a},
 			Hooks:   webhook.New(webhook.Options{Door: a.door, State: a.state, Secrets: secrets, Log: a.log}),
 			Orders:  &order.Orders{Journal: a.journal, State: a.state, Dispatcher: a.dispatch, Past: reader},
 			Ready:   a.ready,
@@ -164,13 +173,13 @@ func (a *App) AdminToken() string { return a.token }
 func (a *App) URL() string { return "http://" + a.listener.Addr().String() }
 
 // ready reports whether the server takes events and shows what became of them.
-func (a *App) ready(ctx context.Context) error {
+func (a *App) ready(ctx context.Context) (warning string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	if _, err := a.journal.Append(ctx); err != nil {
-		return err // it takes nothing any more, or has no room
+		return "", err // it takes nothing any more, or has no room
 	}
-	return a.dispatch.Settle(ctx, 0)
+	return "", a.dispatch.Settle(ctx, 0)
 }
 
 // Close closes what Open opened, in reverse order. It is for an App that does

@@ -100,9 +100,11 @@ const (
 )
 
 // Finish tells dispatch that a try ended and its outcome is on record, or that a
-// lease is given back of which nothing was begun.
+// lease is given back of which nothing was begun. Began is that of the lease: no
+// two of a run have the same.
 type Finish struct {
 	Run     RunID
+	Began   Time
 	Verdict Verdict
 	Unbegun bool
 }

@@ -134,7 +134,8 @@ func (l *Loop) Free() int {
 }
 
 // Take begins to try runs, at most Free of them, and does not wait. A loop that
-// is stopping gives them back.
+// is stopping gives them back, as any does with a run of which a cancelled try
+// has not ended yet.
 func (l *Loop) Take(leases []weir.Lease) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -146,6 +147,10 @@ func (l *Loop) Take(leases []weir.Lease) {
 		if isQuick(&leases[i]) {
 			l.quick = append(l.quick, leases[i])
 			l.quicks++
+			continue
+		}
+		if l.running[leases[i].Run.ID] != nil {
+			l.unbegun(leases[i : i+1])
 			continue
 		}
 		h := &handle{lease: leases[i]}
@@ -285,7 +290,7 @@ func (l *Loop) close() {
 func (l *Loop) unbegun(leases []weir.Lease) {
 	ended := make([]weir.Finish, len(leases))
 	for i := range leases {
-		ended[i] = weir.Finish{Run: leases[i].Run.ID, Unbegun: true}
+		ended[i] = weir.Finish{Run: leases[i].Run.ID, Began: leases[i].Began, Unbegun: true}
 	}
 	l.Dispatcher.Finish(ended)
 }

@@ -301,6 +301,28 @@ func TestCancelledTryLeavesAStaleAttempt(t *testing.T) {
 	}
 }
 
+func TestLeaseOfARunIsGivenBackWhileACancelledTryOfItGoesOn(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Options{})
+	hang, begun := make(chan struct{}), make(chan struct{})
+	first := lease(b.run(`{"n":1}`), steps(httpStep(newSignalling(t, begun, hang))))
+	b.Take([]weir.Lease{first})
+	<-begun
+	again := first
+	again.Began++
+
+	b.Take([]weir.Lease{again})
+
+	if f := <-b.gate.ended; !f.Unbegun || f.Began != again.Began {
+		t.Errorf("got %+v", f)
+	}
+	b.Cancel(first.Run.ID)
+	if f := <-b.gate.ended; f.Unbegun || f.Began != first.Began {
+		t.Errorf("got %+v", f)
+	}
+	close(hang)
+}
+
 func TestWorkerThatComesSecondLeavesAStaleAttemptAndNoEvents(t *testing.T) {
 	t.Parallel()
 	for name, p := range map[string]*weir.Pipeline{

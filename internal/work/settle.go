@@ -28,7 +28,7 @@ func (l *Loop) trySlice(writes context.Context, leases []weir.Lease) int {
 		t = try{lease: &leases[i], began: time.Now()}
 		end := l.attempt(writes, &t)
 		batches = append(batches, t.batch(end, l.Node, time.Now()))
-		ended = append(ended, weir.Finish{Run: leases[i].Run.ID, Verdict: end.verdict})
+		ended = append(ended, weir.Finish{Run: leases[i].Run.ID, Began: leases[i].Began, Verdict: end.verdict})
 		size += t.size()
 	}
 	durable := l.settle(writes, leases, batches)
@@ -52,7 +52,7 @@ func (l *Loop) trySlow(h begun, writes context.Context) {
 	durable := l.settle(writes, []weir.Lease{h.lease}, []weir.Batch{t.batch(end, l.Node, time.Now())})
 	l.release(h.lease.Run.ID)
 	if durable {
-		l.Dispatcher.Finish([]weir.Finish{{Run: h.lease.Run.ID, Verdict: end.verdict}})
+		l.Dispatcher.Finish([]weir.Finish{{Run: h.lease.Run.ID, Began: h.lease.Began, Verdict: end.verdict}})
 	}
 }
 

@@ -18,14 +18,15 @@ import (
 // neither Version nor At.
 type Migration struct {
 	Name    string    `json:"name"`
+	Text    string    `json:"sql,omitempty"`     // of one that was not applied, where it was asked for
 	Version string    `json:"version,omitempty"` // of the weir that applied it
 	At      weir.Time `json:"at,omitzero"`
 }
 
-// Migrating says how far Migrate goes: to tell what the state has and lacks,
-// also while a server runs; to do so where it could apply it; or, with neither,
-// to apply it.
-type Migrating struct{ Status, DryRun bool }
+// Migrating says how far Migrate goes: to tell what the state has and lacks, or
+// with SQL also the text of that, both while a server runs; to tell it where it
+// could apply it; or, with none of them, to apply it.
+type Migrating struct{ Status, SQL, DryRun bool }
 
 // Migrate applies the migrations that the state in the data directory lacks,
 // without serving, and returns all migrations as they were before. A directory
@@ -39,10 +40,14 @@ func Migrate(ctx context.Context, cfg config.Config, m Migrating) (all []Migrati
 	for _, m := range applied {
 		all = append(all, Migration{Name: m.Name, Version: m.Version, At: m.At})
 	}
-	for _, m := range pending {
-		all = append(all, Migration{Name: m.Name})
+	for _, lacking := range pending {
+		one := Migration{Name: lacking.Name}
+		if m.SQL {
+			one.Text = lacking.Text
+		}
+		all = append(all, one)
 	}
-	if m.Status {
+	if m.Status || m.SQL {
 		return all, nil
 	}
 	j, err := openJournal(ctx, cfg)

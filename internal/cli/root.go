@@ -27,12 +27,13 @@ type Programs struct {
 }
 
 // MigrateOptions say how far migrate goes: Status tells what the state has and
-// lacks, DryRun does where it could apply it.
-type MigrateOptions struct{ Status, DryRun bool }
+// lacks, SQL the text of what it lacks, and DryRun does where it could apply it.
+type MigrateOptions struct{ Status, SQL, DryRun bool }
 
 // Migration is a step of the state's schema; At is none where it was lacking.
 type Migration struct {
 	Name    string    `json:"name"`
+	Text    string    `json:"sql,omitempty"`
 	Version string    `json:"version,omitempty"`
 	At      weir.Time `json:"at,omitzero"`
 }
@@ -107,7 +108,7 @@ func New(p Programs, s Streams) *cobra.Command {
 		c.publishCommand(), c.eventsCommand(), c.groupsCommand(), c.runsCommand(), c.refusalsCommand(),
 		c.definitionsCommand(weir.KindTrigger), c.definitionsCommand(weir.KindPipeline), c.definitionsCommand(weir.KindSource),
 		c.definitionsCommand(weir.KindDestination), c.definitionsCommand(weir.KindEventType),
-		c.secretCommand(),
+		c.secretCommand(), c.nodesCommand(),
 	)
 	root.AddCommand(topics()...)
 	root.SetHelpCommand(helpCommand(root))

@@ -31,6 +31,13 @@ func TestMain(m *testing.M) {
 				_, err := fmt.Fprintf(o.Out, "demo once=%t json=%t file=%q\n", o.Once, o.JSON, o.File)
 				return err
 			},
+			Migrate: func(_ context.Context, _ config.Config, o MigrateOptions) ([]Migration, error) {
+				lacking := Migration{Name: "0002_more.sql"}
+				if o.SQL {
+					lacking.Text = "CREATE TABLE more (x bigint);\n"
+				}
+				return []Migration{{Name: "0001_state.sql", Version: "v1.2.2", At: 1}, lacking}, nil
+			},
 			Version: "v1.2.3",
 		}, Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv}))
 	}})

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,13 +24,17 @@ func (c *cli) serveCommand() *cobra.Command {
 is told to stop: it then takes no more requests, lets what is under way end, and
 writes what it has.
 
+With --database it keeps everything in a PostgreSQL instead, which several such
+processes share, each under its --node name, with the --duties that it has.
+
 The first start makes an admin token and prints it once, or takes the one in
 WEIR_ADMIN_TOKEN. Every setting can also stand in a YAML file (--config) or in the
 environment; weir config print shows them all.
 
 Steps may call public addresses only; --allow-destination allows others.`,
 		Example: `  weir serve --data ./data
-  weir serve --data /var/lib/weir --listen 0.0.0.0:9347 --allow-destination 10.0.0.0/8`,
+  weir serve --data /var/lib/weir --listen 0.0.0.0:9347 --allow-destination 10.0.0.0/8
+  WEIR_DATABASE=postgres://weir:…@db/weir weir serve --node weir-2 --duties dispatch,work`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load(cmd, file)
@@ -49,12 +54,18 @@ func (c *cli) migrateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring a data directory up to date without serving",
-		Long: `Applies the migrations that the state in --data lacks, which weir serve would do at its start.
-It refuses a directory that a server has, and one that a newer weir made. With --status it
-shows what the state has and lacks, also while a server runs.`,
-		Example: "  weir migrate --data /var/lib/weir --status\n  weir migrate --data /var/lib/weir",
-		Args:    exactly(),
+		Long: `Applies the migrations that the state in --data or --database lacks, which weir serve would do
+at its start. It refuses a directory that a server has, and what a newer weir made. With --status
+it shows what the state has and lacks, with --sql it prints the text of what it lacks, to be read
+first: both apply nothing, also while servers run. A database may be migrated while they run.`,
+		Example: `  weir migrate --data /var/lib/weir --status
+  weir migrate --data /var/lib/weir
+  WEIR_DATABASE=postgres://weir@db/weir weir migrate --sql`,
+		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.Status && o.SQL || o.Status && o.DryRun || o.SQL && o.DryRun {
+				return weir.E("", weir.Invalid, "use one of --status, --sql and --dry-run")
+			}
 			cfg, err := c.load(cmd, file)
 			if err != nil {
 				return err
@@ -68,6 +79,7 @@ shows what the state has and lacks, also while a server runs.`,
 	}
 	bind(cmd, &file)
 	cmd.Flags().BoolVar(&o.Status, "status", false, "show what the state has and lacks")
+	cmd.Flags().BoolVar(&o.SQL, "sql", false, "print the text of what the state lacks, and apply nothing")
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "say what would be applied, and apply nothing")
 	return c.reading(cmd)
 }
@@ -82,13 +94,20 @@ func (c *cli) migrations(all []Migration, o MigrateOptions) error {
 	lacked := slices.DeleteFunc(all, func(m Migration) bool { return m.At != 0 })
 	return c.show(client.Page[Migration]{Items: lacked}, func(w io.Writer) {
 		for _, m := range lacked {
-			if o.DryRun {
+			switch {
+			case o.SQL:
+				fmt.Fprintf(w, "-- %s\n%s\n", m.Name, strings.TrimSpace(m.Text))
+			case o.DryRun:
 				fmt.Fprintf(w, "%s would be applied\n", m.Name)
-			} else {
+			default:
 				fmt.Fprintf(w, "%s is applied\n", m.Name)
 			}
 		}
-		if len(lacked) == 0 {
+		switch {
+		case len(lacked) > 0:
+		case o.SQL:
+			fmt.Fprintln(w, "-- nothing to apply: the state is up to date")
+		default:
 			fmt.Fprintln(w, "nothing to apply: the state is up to date")
 		}
 	})

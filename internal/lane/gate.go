@@ -227,11 +227,23 @@ func (s *Set) freeOrigin(g *gate) {
 	s.free(g)
 }
 
-// goOutside counts the runs at origins. When as many are there as may be, or one
-// less again, the way there shuts or opens for all projects.
+// goOutside counts the runs at origins.
 func (s *Set) goOutside(n int) {
 	was := s.isCrowded()
 	s.outside += n
+	s.crowded(was)
+}
+
+// LimitOutside sets another bound than Limits.Outside.
+func (s *Set) LimitOutside(n int) {
+	was := s.isCrowded()
+	s.limits.Outside = n
+	s.crowded(was)
+}
+
+// crowded opens or shuts the way to all origins, for all projects, where it was
+// the other way before.
+func (s *Set) crowded(was bool) {
 	if was == s.isCrowded() {
 		return
 	}

@@ -2,6 +2,7 @@ package lane
 
 import (
 	"flag"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -139,12 +140,27 @@ func (m *machine) Remove(t *rapid.T) {
 	m.set.Remove(r.ID)
 }
 
+// Adopt takes over a running run: an ordered one only where none of its key is
+// being tried, as there would be before a shard changes hands.
 func (m *machine) Adopt(t *rapid.T) {
 	m.ids++
 	r := &modelRun{Run: Run{ID: runID(m.ids), Lane: drawLane.Draw(t, "lane")}, running: true}
 	r.at = r.Lane.Origin
+	busy := func(o *modelRun) bool {
+		return o.Turn != (weir.Precedence{}) && (o.running || o.tried) && o.Lane.Project == r.Lane.Project &&
+			o.Lane.Pipeline == r.Lane.Pipeline && o.Lane.Key == r.Lane.Key
+	}
+	if rapid.Bool().Draw(t, "ordered") && !slices.ContainsFunc(slices.Collect(maps.Values(m.runs)), busy) {
+		r.Turn, r.Holds = drawTurn.Draw(t, "turn"), rapid.Bool().Draw(t, "holds")
+	}
 	m.runs[r.ID] = r
-	m.set.adopt(r.ID, r.Lane)
+	m.set.Adopt(r.Run)
+}
+
+// Outside bounds what goes to origins anew, as when a node comes or goes.
+func (m *machine) Outside(t *rapid.T) {
+	m.outside = rapid.SampledFrom([]int{0, 1, 3, 5}).Draw(t, "outside")
+	m.set.LimitOutside(m.outside)
 }
 
 func (m *machine) Finish(t *rapid.T) {

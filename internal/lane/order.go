@@ -106,6 +106,13 @@ func (s *Set) try(t *ticket) {
 	t.pos, q.stands, q.trying = absent, nil, t
 }
 
+// adoptTicket lets a run that is running already hold its key.
+func (s *Set) adoptTicket(r *Run) {
+	t := &ticket{Run: *r, queue: s.queue(r.Lane), pos: absent}
+	s.tickets[t.ID] = t
+	t.queue.stands, t.queue.trying = nil, t
+}
+
 // leave forgets t, which is in no lane and not running. The next may come.
 func (s *Set) leave(t *ticket) {
 	q := t.queue

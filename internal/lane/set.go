@@ -234,6 +234,28 @@ func (s *Set) skips(l *lane, g *gate) (Skip, bool) {
 	return Skip{}, false
 }
 
+// Adopt takes over a run that is running already, whatever the limits are: when
+// a shard changes hands, other nodes go on with theirs.
+func (s *Set) Adopt(r Run) {
+	s.Remove(r.ID)
+	p := s.project(r.Lane.Project)
+	at := places{pipe: s.gate(p, gateName{kind: PipelineLimit, name: r.Lane.Pipeline})}
+	if r.Lane.Key != "" {
+		at.key = s.gate(p, gateName{kind: KeyLimit, name: r.Lane.Pipeline, key: r.Lane.Key})
+	}
+	if r.Lane.Origin != "" {
+		at.origin = s.gate(p, gateName{kind: OriginLimit, name: r.Lane.Origin})
+		s.goOutside(1)
+	}
+	s.take(at.pipe)
+	s.take(at.key)
+	s.take(at.origin)
+	s.running[r.ID] = running{project: p, places: at}
+	if r.Turn != (weir.Precedence{}) {
+		s.adoptTicket(&r)
+	}
+}
+
 // start starts the first run of l, whose gates are open.
 func (s *Set) start(l *lane) weir.RunID {
 	id := l.rank.id

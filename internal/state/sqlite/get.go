@@ -11,8 +11,8 @@ import (
 
 // The columns of live state, in the order in which scans and flushes know them.
 const (
-	groupColumns   = `id, project, trigger, key_hash, due_us, body`
-	runColumns     = `id, project, state, pipeline, lane_key, origin, due_us, queued_us, queued_seq, holds, trigger, executions, body`
+	groupColumns   = state.GroupColumns
+	runColumns     = state.RunColumns
 	chunkColumns   = `grp, idx, members`
 	leaseColumns   = `run, node, try, began_us`
 	breakerColumns = `project, origin, failures, until_us`

@@ -195,3 +195,14 @@ func (s *State) Close() error {
 	s.writer = nil
 	return s.failed("close state", errors.Join(errs...))
 }
+
+// Copy writes the state as of one moment into a new file at path, while flushes
+// go on.
+func (s *State) Copy(ctx context.Context, path string) error {
+	c, err := connect(ctx, s.reading)
+	if err != nil {
+		return s.failed("copy state", err)
+	}
+	_, err = c.exec(ctx, "VACUUM INTO $1", path)
+	return s.failed("copy state", errors.Join(err, c.close()))
+}

@@ -25,8 +25,8 @@ func TestHotQueriesUseTheirIndex(t *testing.T) {
 	pending := runsQuery(weir.RunPending, state.RunFilter{Project: 1, After: id})
 	dead := runsQuery(weir.RunDead, state.RunFilter{Project: 1, After: id, Pipeline: "p", Trigger: "t", Execution: "x"})
 	running := runsQuery(weir.RunRunning, state.RunFilter{Project: 1, After: id})
-	lookRuns, _ := runsWhere(weir.RunDead, state.RunFilter{Project: 1, After: id}).nth("runs", 9)
-	lookGroups, _ := groupsWhere(state.GroupFilter{Project: 1, Trigger: "t", After: weir.GroupID(id)}).nth("groups", 9)
+	lookRuns, _ := state.RunsWhere(weir.RunDead, state.RunFilter{Project: 1, After: id}).Nth("runs", 9)
+	lookGroups, _ := state.GroupsWhere(state.GroupFilter{Project: 1, Trigger: "t", After: weir.GroupID(id)}).Nth("groups", 9)
 	for _, c := range []struct{ name, text, plan string }{
 		{"groups by ids", groupsByID[2], "SEARCH groups USING PRIMARY KEY (id=?)"},
 		{"runs by ids", runsByID[2], "SEARCH runs USING PRIMARY KEY (id=?)"},
@@ -78,12 +78,12 @@ func plan(t *testing.T, s *State, text string) string {
 }
 
 func groupsQuery(f state.GroupFilter) string {
-	text, _ := groupsWhere(f).page(listGroups, 1)
+	text, _ := dialect.GroupsPage(state.GroupsWhere(f), f)
 	return text
 }
 
 func runsQuery(st weir.RunState, f state.RunFilter) string {
-	text, _ := runsWhere(st, f).runsPage(st, f)
+	text, _ := dialect.RunsPage(state.RunsWhere(st, f), st, f)
 	return text
 }
 

@@ -199,7 +199,11 @@ func (s *State) Close() error {
 // Copy writes the state as of one moment into a new file at path, while flushes
 // go on.
 func (s *State) Copy(ctx context.Context, path string) error {
-	c, err := connect(ctx, s.reading)
+	copying, err := sqlite.NewConnector(dsn(s.path, common)) // those for reading write no other file either
+	if err != nil {
+		return s.failed("copy state", err)
+	}
+	c, err := connect(ctx, copying)
 	if err != nil {
 		return s.failed("copy state", err)
 	}

@@ -4,7 +4,7 @@
 // offset, time, identity and hashes.
 //
 //	index:   | header | rows | keys | directory of rows | directory of keys |
-//	row:     | place, offset, at, identity |                    by place
+//	row:     | place, offset, at, identity, sum |               by place
 //	key:     | upper half of a hash, place |                    sorted
 //	filter:  | header | blocks of 512 bits |
 //
@@ -45,10 +45,11 @@ type Row struct {
 	Offset   int64 // of the record, below 4 GiB; 0 where it is not there
 	At       weir.Time
 	Identity weir.Identity // zero for none
+	Sum      uint32        // of the record's bytes, whatever it means to whoever reads them
 }
 
 const (
-	rowSize   = 32
+	rowSize   = 36
 	rowsAPage = payload / rowSize
 	keySize   = 8
 	keysAPage = payload / keySize
@@ -60,6 +61,7 @@ func (r *Row) encode(b []byte) {
 	le.PutUint32(b[4:], uint32(r.Offset))
 	le.PutUint64(b[8:], uint64(r.At))
 	copy(b[16:], r.Identity[:])
+	le.PutUint32(b[32:], r.Sum)
 }
 
 func (r *Row) decode(b []byte) {
@@ -68,6 +70,7 @@ func (r *Row) decode(b []byte) {
 	r.Offset = int64(le.Uint32(b[4:]))
 	r.At = weir.Time(le.Uint64(b[8:]))
 	copy(r.Identity[:], b[16:])
+	r.Sum = le.Uint32(b[32:])
 }
 
 // hashOf is the hash under which an identity stands among the keys.

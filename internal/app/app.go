@@ -1,13 +1,14 @@
+// Package app wires the rooms of one server process: it opens the stores, makes
+// the loops and doors, starts them, and stops them in reverse order. It decides
+// nothing else, and is the only room that knows all others.
 package app
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"runtime/debug"
 	"sync/atomic"
@@ -16,17 +17,14 @@ import (
 	"weir"
 	"weir/internal/api"
 	"weir/internal/auth"
-	"weir/internal/blob"
 	"weir/internal/config"
 	"weir/internal/dispatch"
 	"weir/internal/ingest"
-	"weir/internal/journal/chapter"
 	"weir/internal/obs"
 	"weir/internal/order"
 	"weir/internal/secret"
 	"weir/internal/source/declared"
 	"weir/internal/source/webhook"
-	"weir/internal/state/sqlite"
 	"weir/internal/step"
 	"weir/internal/step/httpcall"
 	"weir/internal/track"
@@ -40,9 +38,7 @@ type App struct {
 	metrics *obs.Metrics
 	token   string
 
-	journal  *chapter.Journal
-	state    *sqlite.State
-	blobs    *blob.Store
+	*engine
 	dispatch *dispatch.Dispatcher
 	work     *work.Loop
 	door     *ingest.Door
@@ -60,14 +56,6 @@ const (
 	upkeepHold = "upkeep"
 )
 
-// The names in the data directory.
-const (
-	journalDir = "journal"
-	blobDir    = "blobs"
-	stateFile  = "state.db"
-	keyFile    = "secret.key"
-)
-
 // Open opens the stores in the data directory, which it makes, takes the
 // address, and makes the rooms. Nothing runs yet. Close or Run must follow.
 func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err error) {
@@ -77,24 +65,11 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err
 			err = errors.Join(err, a.Close())
 		}
 	}()
-	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return a, fmt.Errorf("make the data directory: %w", err)
-	}
 	if a.listener, err = net.Listen("tcp", cfg.Listen); err != nil {
 		return a, weir.E("listen", weir.Unavailable, "%w", err)
 	}
-	a.journal, err = chapter.Open(ctx, chapter.Options{Dir: filepath.Join(cfg.Data, journalDir), Logger: log})
-	if err != nil {
-		return a, fmt.Errorf("open the journal: %w", err)
-	}
-	if a.blobs, err = blob.New(filepath.Join(cfg.Data, blobDir)); err != nil {
+	if a.engine, err = openEmbedded(ctx, cfg.Data, log); err != nil {
 		return a, err
-	}
-	a.state, err = sqlite.Open(ctx, sqlite.Options{
-		Path: filepath.Join(cfg.Data, stateFile), DataID: a.journal.DataID(), Began: a.journal.Head() > 0, Logger: log,
-	})
-	if err != nil {
-		return a, fmt.Errorf("open the state: %w", err)
 	}
 	return a, a.wire(ctx)
 }
@@ -107,18 +82,18 @@ func (a *App) wire(ctx context.Context) error {
 		return err
 	}
 	secrets := secret.NewStore(key, a.state)
-	tokens := auth.New(tokenStore{a.state})
+	tokens := auth.New(tokenStore{a.control})
 	if a.token, err = tokens.MakeAdmin(ctx, a.config.Admin.Token.Reveal()); err != nil {
 		return err
 	}
 	limits := a.config.Limits
 	types := declared.New(a.state, a.log)
 	a.dispatch = dispatch.New(dispatch.Options{
-		Journal: a.journal, State: a.state, Blobs: a.blobs, Applied: types.Applied, Logger: a.log, Node: a.config.Node,
+		Journal: a.journal, State: a.checkpoint(0), Blobs: a.blobs, Applied: types.Applied, Logger: a.log, Node: a.config.Node,
 		OriginLimit: limits.Origin, Slots: limits.WorkerSlots,
 	})
 	a.door = ingest.New(ingest.Options{
-		Journal: a.journal, Blobs: doorBlobs{a.blobs}, Types: types, Refusals: a.state, Log: a.log,
+		Journal: a.journal, Blobs: a.blobs, Types: types, Refusals: a.state, Log: a.log,
 		Limits: doorLimits(limits), InFlight: int64(limits.InFlight), Unverified: int64(limits.HooksInFlight),
 	})
 	a.work = work.New(work.Options{
@@ -191,11 +166,8 @@ func (a *App) Close() error {
 			errs = append(errs, err)
 		}
 	}
-	if a.state != nil {
-		errs = append(errs, a.state.Close())
-	}
-	if a.journal != nil {
-		errs = append(errs, a.journal.Close())
+	if a.engine != nil {
+		errs = append(errs, a.close())
 	}
 	return errors.Join(errs...)
 }

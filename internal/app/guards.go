@@ -18,27 +18,17 @@ import (
 
 // What each room asks of others, and who is that here.
 var (
-	_ dispatch.Journal = (*chapter.Journal)(nil)
-	_ work.Journal     = (*chapter.Journal)(nil)
-	_ ingest.Journal   = (*chapter.Journal)(nil)
-	_ order.Journal    = (*chapter.Journal)(nil)
-	_ track.Journal    = (*chapter.Journal)(nil)
-	_ track.End        = (*chapter.Journal)(nil)
+	_ journalStore   = (*chapter.Journal)(nil)
+	_ stateStore     = (*sqlite.State)(nil)
+	_ controlStore   = (*sqlite.State)(nil)
+	_ dispatch.State = (*sqlite.State)(nil)
+	_ blobStore      = blobs[*blob.Writer]{}
 
-	_ dispatch.Blobs = (*blob.Store)(nil)
-	_ work.Blobs     = (*blob.Store)(nil)
-	_ track.Blobs    = (*blob.Store)(nil)
-	_ ingest.Blobs   = doorBlobs{}
-
-	_ dispatch.State      = (*sqlite.State)(nil)
-	_ order.State         = (*sqlite.State)(nil)
-	_ track.State         = (*sqlite.State)(nil)
-	_ api.State           = (*sqlite.State)(nil)
-	_ webhook.State       = (*sqlite.State)(nil)
-	_ declared.State      = (*sqlite.State)(nil)
-	_ ingest.RefusalStore = (*sqlite.State)(nil)
-	_ secret.Sealed       = (*sqlite.State)(nil)
-	_ auth.Store          = tokenStore{}
+	_ dispatch.Blobs = blobStore(nil)
+	_ work.Blobs     = blobStore(nil)
+	_ track.Blobs    = blobStore(nil)
+	_ declared.State = stateStore(nil)
+	_ auth.Store     = tokenStore{}
 
 	_ dispatch.Workers = (*work.Loop)(nil)
 	_ work.Dispatcher  = (*dispatch.Dispatcher)(nil)

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"time"
 
-	"weir/internal/blob"
 	"weir/internal/config"
 	"weir/internal/obs"
 )
@@ -45,7 +44,7 @@ func (a *App) Run(ctx context.Context) error {
 	dispatching := begin(base, func(ctx context.Context) error { return a.dispatch.Run(ctx, a.work) })
 	working := begin(base, a.work.Run)
 	refusing := begin(base, a.door.Run)
-	sweeping := begin(base, (&blob.Sweeper{Store: a.blobs, Named: a.named, Logger: a.log}).Run)
+	sweeping := begin(base, func(ctx context.Context) error { return a.sweep(ctx, a.named) })
 	telling := begin(base, a.tail.Run)
 	serving := begin(base, func(context.Context) error { return a.server.Serve(a.listener) })
 

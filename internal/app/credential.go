@@ -5,20 +5,19 @@ import (
 
 	"weir/internal/auth"
 	"weir/internal/state"
-	"weir/internal/state/sqlite"
 )
 
 // tokenStore keeps auth's tokens as state's: neither room knows the other.
-type tokenStore struct{ state *sqlite.State }
+type tokenStore struct{ control controlStore }
 
 func (s tokenStore) PutToken(ctx context.Context, t auth.Token) error {
-	return s.state.PutToken(ctx, state.Token{
+	return s.control.PutToken(ctx, state.Token{
 		Hash: state.TokenHash(t.Hash), ID: t.ID, Name: t.Name, Role: t.Role.String(), Project: t.Project, Created: t.Created,
 	})
 }
 
 func (s tokenStore) TokenByHash(ctx context.Context, hash auth.Hash) (auth.Token, error) {
-	t, err := s.state.TokenByHash(ctx, state.TokenHash(hash))
+	t, err := s.control.TokenByHash(ctx, state.TokenHash(hash))
 	if err != nil {
 		return auth.Token{}, err
 	}
@@ -26,7 +25,7 @@ func (s tokenStore) TokenByHash(ctx context.Context, hash auth.Hash) (auth.Token
 }
 
 func (s tokenStore) Tokens(ctx context.Context) ([]auth.Token, error) {
-	stored, err := s.state.Tokens(ctx)
+	stored, err := s.control.Tokens(ctx)
 	if err != nil {
 		return nil, err
 	}

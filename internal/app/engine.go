@@ -1,0 +1,97 @@
+package app
+
+import (
+	"context"
+	"io"
+
+	"weir"
+	"weir/internal/api"
+	"weir/internal/dispatch"
+	"weir/internal/ingest"
+	"weir/internal/journal"
+	"weir/internal/order"
+	"weir/internal/secret"
+	"weir/internal/source/webhook"
+	"weir/internal/state"
+	"weir/internal/track"
+	"weir/internal/work"
+)
+
+// engine is what keeps the data, open: the embedded one or PostgreSQL.
+type engine struct {
+	journal journalStore
+	state   stateStore
+	control controlStore
+	blobs   blobStore
+
+	// checkpoint returns the state for the one who dispatches under a token, 0
+	// where nobody else could.
+	checkpoint func(token int64) dispatch.State
+	sweep      func(ctx context.Context, named func(context.Context, string) (bool, error)) error
+	close      func() error
+}
+
+// journalStore is the journal, for all who ask.
+type journalStore interface {
+	dispatch.Journal
+	ingest.Journal
+	order.Journal
+	track.Journal
+	track.End
+	work.Journal
+}
+
+// stateStore is the state, for all who ask but dispatch.
+type stateStore interface {
+	api.State
+	ingest.RefusalStore
+	order.State
+	secret.Sealed
+	track.State
+	webhook.State
+	RowsWritten() int64
+}
+
+// controlStore keeps what the server knows of itself.
+type controlStore interface {
+	PutToken(ctx context.Context, t state.Token) error
+	TokenByHash(ctx context.Context, hash state.TokenHash) (state.Token, error)
+	Tokens(ctx context.Context) ([]state.Token, error)
+	Projects(ctx context.Context) ([]weir.Project, error)
+	Meta(ctx context.Context, name string) ([]byte, error)
+	PutMeta(ctx context.Context, name string, value []byte) error
+}
+
+// blobStore keeps what is too long for the journal, for all who ask.
+type blobStore interface {
+	ingest.Blobs
+	Keep(ctx context.Context, data []byte) (weir.Blob, error)
+	Open(ctx context.Context, id string) (io.ReadSeekCloser, int64, error)
+	Read(ctx context.Context, b weir.Blob) ([]byte, error)
+}
+
+// store is an engine's blobs, whose writers are W.
+type store[W ingest.BlobWriter] interface {
+	Create(ctx context.Context) (W, error)
+	Remove(ctx context.Context, id string) error
+	Keep(ctx context.Context, data []byte) (weir.Blob, error)
+	Open(ctx context.Context, id string) (io.ReadSeekCloser, int64, error)
+	Read(ctx context.Context, b weir.Blob) ([]byte, error)
+}
+
+// blobs makes an engine's blobs the door's: neither room knows the other.
+type blobs[W ingest.BlobWriter] struct{ store[W] }
+
+func (b blobs[W]) Create(ctx context.Context) (ingest.BlobWriter, error) {
+	w, err := b.store.Create(ctx)
+	if err != nil {
+		return nil, err // without the nil writer, which would be none to the door
+	}
+	return w, nil
+}
+
+// named reports whether a record names a blob.
+func (a *App) named(ctx context.Context, id string) (bool, error) {
+	found, err := a.journal.Find(ctx, journal.Query{Kind: journal.ByBlob, Value: id, Limit: 1})
+	return len(found.Records) > 0, err
+}

@@ -98,6 +98,21 @@ func TestADamagedFileIsRefusedByName(t *testing.T) {
 	}
 }
 
+func TestAStateOfOtherDataIsRefused(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	if err := openAt(t, path).Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	_, err := Open(t.Context(), Options{Path: path, DataID: [16]byte{0xf}})
+	wantCode(t, err, weir.Conflict)
+	_, err = Open(t.Context(), Options{Path: filepath.Join(path, "other")})
+	wantCode(t, err, weir.Invalid)
+
+	openAt(t, path)
+}
+
 func TestAStateThatIsMissingBesideAJournalThatBeganIsNotMadeAnew(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")

@@ -3,7 +3,6 @@ package statetest
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"sync"
 	"testing"
 
@@ -24,20 +23,6 @@ func newState(t *testing.T, s suite) {
 	if diff := cmp.Diff(want, p, cmpopts.EquateEmpty()); diff != "" {
 		t.Error(diff)
 	}
-}
-
-func foreignData(t *testing.T, s suite) {
-	place := t.TempDir()
-	if err := s.at(t, place).Close(); err != nil {
-		t.Fatal(err)
-	}
-
-	_, err := s.open(t.Context(), place, [16]byte{0xf})
-	wantCode(t, err, weir.Conflict)
-	_, err = s.open(t.Context(), filepath.Join(place, "other"), [16]byte{})
-	wantCode(t, err, weir.Invalid)
-
-	s.at(t, place)
 }
 
 // everything is a layer that writes into every table.
@@ -81,7 +66,7 @@ func wholeOrNothing(t *testing.T, s suite) {
 	before, rows := image(t, e), e.RowsWritten()
 
 	for name, spoil := range map[string]func(*fold.Layer){
-		"a lease twice":         func(l *fold.Layer) { l.Leases = append(l.Leases, l.Leases[0]) },
+		"a lease of no try":     func(l *fold.Layer) { l.Leases[0].Try = 0 },
 		"a definition twice":    func(l *fold.Layer) { l.Installed = append(l.Installed, l.Installed[0]) },
 		"a run in no state":     func(l *fold.Layer) { l.Runs[0].State = weir.RunSucceeded },
 		"no such project":       func(l *fold.Layer) { l.Installed[0].Project = 99 },

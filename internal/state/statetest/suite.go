@@ -79,8 +79,8 @@ type Engine struct {
 }
 
 // Open opens the state at a place, which is the path of a directory that the
-// test has for itself, as belonging to the given data.
-type Open func(ctx context.Context, place string, dataID [16]byte) (Engine, error)
+// test has for itself: what was written there before is there again.
+type Open func(ctx context.Context, place string) (Engine, error)
 
 // suite opens states for one test.
 type suite struct{ open Open }
@@ -90,7 +90,6 @@ func Run(t *testing.T, open Open) {
 	s := suite{open}
 	for name, test := range map[string]func(*testing.T, suite){
 		"ANewStateHasTheDefaultProjectAndNothingElse": newState,
-		"OfOtherDataIsRefused":                        foreignData,
 		"AFlushIsThereAfterReopening":                 reopened,
 		"AFlushIsWholeOrNothing":                      wholeOrNothing,
 		"AFlushThatDoesNotBeginAtTheCursorIsRefused":  fenced,
@@ -133,8 +132,6 @@ func Run(t *testing.T, open Open) {
 	}
 }
 
-var ours = [16]byte{0xd, 0xa, 0x7, 0xa}
-
 // new opens a state of its own for t.
 func (s suite) new(t *testing.T) Engine {
 	t.Helper()
@@ -144,7 +141,7 @@ func (s suite) new(t *testing.T) Engine {
 // at opens the state at a place until t ends.
 func (s suite) at(t *testing.T, place string) Engine {
 	t.Helper()
-	e, err := s.open(t.Context(), place, ours)
+	e, err := s.open(t.Context(), place)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,151 @@
+package postgres
+
+import (
+	"context"
+
+	"weir"
+	"weir/internal/fold"
+)
+
+const (
+	selectCursor   = `SELECT cursor, at_us FROM cursors WHERE shard = $1`
+	selectVersions = `SELECT ` + definitionColumns + ` FROM definitions ORDER BY revision, project, kind, name`
+	selectLeases   = `SELECT ` + leaseColumns + `, until_us <= ` + clock + ` FROM leases WHERE shard = $1 ORDER BY run`
+	selectBreakers = `SELECT ` + breakerColumns + ` FROM breakers WHERE shard = $1 ORDER BY project, origin`
+
+	countGroups     = `SELECT count(*) FROM groups`
+	selectGroupRefs = `SELECT id, key_hash, due_us, project, trigger FROM groups`
+	countRuns       = `SELECT count(*) FROM runs`
+	selectRunRefs   = `SELECT id, project, state, pipeline, lane_key, origin, due_us, queued_us, queued_seq, holds FROM runs`
+)
+
+// Load reads what the fold goes on from, as one snapshot. Versions are all that
+// were ever installed, since a group or run may name an old one. Texts that
+// repeat in Runs are held once.
+func (s *State) Load(ctx context.Context) (*fold.Checkpoint, error) {
+	var p *fold.Checkpoint
+	err := s.snapshot(ctx, "load state", func(q *reading) error {
+		p = &fold.Checkpoint{}
+		for _, part := range [...]func(context.Context, *reading, *fold.Checkpoint) error{
+			loadCursor, loadDefinitions, loadGroups, loadRuns, loadLeases, loadBreakers,
+		} {
+			if err := part(ctx, q, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func loadCursor(ctx context.Context, q *reading, p *fold.Checkpoint) (err error) {
+	p.Cursor, p.At, err = q.Cursor(ctx)
+	return err
+}
+
+// Cursor reads up to where the records are folded, and the time of the last.
+func (q *reading) Cursor(ctx context.Context) (at weir.Seq, when weir.Time, err error) {
+	err = q.each(ctx, selectCursor, []any{int16(q.shard)}, func(r row) error {
+		at, when = weir.Seq(r.int(0)), r.time(1)
+		return nil
+	})
+	return at, when, err
+}
+
+func loadDefinitions(ctx context.Context, q *reading, p *fold.Checkpoint) error {
+	err := q.each(ctx, selectProjects, nil, func(r row) error {
+		p.Projects = append(p.Projects, scanProject(r))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return q.each(ctx, selectVersions, nil, func(r row) error {
+		p.Versions = append(p.Versions, fold.Installed{Project: weir.ProjectID(r.int(0)), Definition: scanDefinition(r)})
+		return nil
+	})
+}
+
+func loadGroups(ctx context.Context, q *reading, p *fold.Checkpoint) error {
+	n, err := q.count(ctx, countGroups)
+	if err != nil {
+		return err
+	}
+	p.Groups = make([]fold.GroupRef, 0, n)
+	texts := interned{}
+	return q.each(ctx, selectGroupRefs, nil, func(r row) error {
+		id, err := r.id(0)
+		if err != nil {
+			return err
+		}
+		hash, err := r.id(1)
+		p.Groups = append(p.Groups, fold.GroupRef{
+			ID: id, KeyHash: hash, Due: r.time(2), Project: weir.ProjectID(r.int(3)), Trigger: texts.of(r[4]),
+		})
+		return err
+	})
+}
+
+func loadRuns(ctx context.Context, q *reading, p *fold.Checkpoint) error {
+	n, err := q.count(ctx, countRuns)
+	if err != nil {
+		return err
+	}
+	p.Runs = make([]fold.RunRef, 0, n)
+	texts := interned{}
+	return q.each(ctx, selectRunRefs, nil, func(r row) error {
+		id, err := r.id(0)
+		p.Runs = append(p.Runs, fold.RunRef{
+			ID: id, State: weir.RunState(r.int(2)), Due: r.time(6), Queued: r.turn(7), Holds: r.bool(9),
+			Lane: weir.Lane{
+				Project: weir.ProjectID(r.int(1)), Pipeline: texts.of(r[3]), Key: texts.of(r[4]), Origin: texts.of(r[5]),
+			},
+		})
+		return err
+	})
+}
+
+func loadLeases(ctx context.Context, q *reading, p *fold.Checkpoint) error {
+	return q.each(ctx, selectLeases, []any{int16(q.shard)}, func(r row) error {
+		id, err := r.id(0)
+		p.Leases = append(p.Leases, fold.LeaseRow{
+			Run: id, Node: r.text(1), Try: int(r.int(2)), Began: r.time(3), Begun: r.bool(4), Over: r.bool(5),
+		})
+		return err
+	})
+}
+
+func loadBreakers(ctx context.Context, q *reading, p *fold.Checkpoint) error {
+	return q.each(ctx, selectBreakers, []any{int16(q.shard)}, func(r row) error {
+		p.Breakers = append(p.Breakers, fold.BreakerRow{
+			Project: weir.ProjectID(r.int(0)), Origin: r.text(1), Failures: int(r.int(2)), Until: r.time(3),
+		})
+		return nil
+	})
+}
+
+func (q *reading) count(ctx context.Context, text string) (n int64, err error) {
+	err = q.each(ctx, text, nil, func(r row) error {
+		n = r.int(0)
+		return nil
+	})
+	return n, err
+}
+
+// interned holds each text once.
+type interned map[string]string
+
+func (t interned) of(b []byte) string {
+	if len(b) == 0 {
+		return ""
+	}
+	if known, ok := t[string(b)]; ok {
+		return known
+	}
+	s := string(b)
+	t[s] = s
+	return s
+}

@@ -1,0 +1,110 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"weir"
+)
+
+// Options says which state to use. DB is required.
+type Options struct {
+	DB    *pgxpool.Pool
+	Shard weir.Shard
+	Lease time.Duration // of a run that is granted to another node; 0: 30 s
+}
+
+// State is the state in a database. It is safe for concurrent use, and ends with
+// its database.
+type State struct {
+	db    *pgxpool.Pool
+	shard weir.Shard
+	lease time.Duration
+	wrote atomic.Int64 // rows
+}
+
+const defaultLease = 30 * time.Second
+
+// New returns the state in a database that is migrated.
+func New(o Options) *State {
+	if o.Lease <= 0 {
+		o.Lease = defaultLease
+	}
+	return &State{db: o.DB, shard: o.Shard, lease: o.Lease}
+}
+
+// RowsWritten returns how many rows of live state this process inserted, changed
+// or deleted by flushes.
+func (s *State) RowsWritten() int64 { return s.wrote.Load() }
+
+// holdName is the name under which a shard is held by who dispatches it.
+func holdName(shard weir.Shard) string { return fmt.Sprintf("shard %d", shard) }
+
+// query calls f for every row of one statement. op is for the error.
+func (s *State) query(ctx context.Context, op, text string, args []any, f func(row) error) error {
+	rows, err := s.db.Query(ctx, text, args...)
+	if err == nil {
+		err = each(rows, f)
+	}
+	return s.failed(op, err)
+}
+
+// first calls f for the first row and reports whether there was one.
+func (s *State) first(ctx context.Context, op, text string, args []any, f func(row) error) (found bool, err error) {
+	err = s.query(ctx, op, text, args, func(r row) error {
+		if found {
+			return nil
+		}
+		found = true
+		return f(r)
+	})
+	return found, err
+}
+
+// exec runs one statement and returns how many rows it wrote.
+func (s *State) exec(ctx context.Context, op, text string, args ...any) (int64, error) {
+	tag, err := s.db.Exec(ctx, text, args...)
+	return tag.RowsAffected(), s.failed(op, err)
+}
+
+// statement is one of several that are sent together.
+type statement struct {
+	text string
+	args []any
+}
+
+// together runs statements as one transaction in one round trip.
+func (s *State) together(ctx context.Context, op string, statements ...statement) error {
+	var b pgx.Batch
+	for _, x := range statements {
+		b.Queue(x.text, x.args...)
+	}
+	return s.failed(op, s.db.SendBatch(ctx, &b).Close())
+}
+
+// reading is one snapshot.
+type reading struct {
+	tx    pgx.Tx
+	shard weir.Shard
+}
+
+func (q *reading) each(ctx context.Context, text string, args []any, f func(row) error) error {
+	rows, err := q.tx.Query(ctx, text, args...)
+	if err != nil {
+		return err
+	}
+	return each(rows, f)
+}
+
+// snapshot calls f with what sees one snapshot. op is for the error.
+func (s *State) snapshot(ctx context.Context, op string, f func(*reading) error) error {
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	return s.failed(op, pgx.BeginTxFunc(ctx, s.db, options, func(tx pgx.Tx) error { return f(&reading{tx, s.shard}) }))
+}
+
+func (s *State) failed(op string, err error) error { return err }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/url"
 
@@ -46,3 +47,25 @@ func (c *Client) UndrainNode(ctx context.Context, name string) error {
 }
 
 func nodePath(name string) string { return "/v1/nodes/" + url.PathEscape(name) }
+
+// BackupOptions say what a backup holds besides everything else.
+type BackupOptions struct{ Key bool } // the key of the secrets: the file is then a secret itself
+
+// Backup returns a backup of the whole server as it comes: a tar whose last part
+// is sums.json. Who reads it closes it.
+func (c *Client) Backup(ctx context.Context, o BackupOptions) (io.ReadCloser, error) {
+	r := request{method: http.MethodGet, path: "/v1/backup", long: true}
+	if o.Key {
+		r.query = url.Values{"key": {"true"}}
+	}
+	resp, err := c.do(ctx, &r)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
+		return nil, failure(r.op(), resp.StatusCode, body)
+	}
+	return resp.Body, nil
+}

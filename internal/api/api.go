@@ -8,6 +8,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -35,6 +36,9 @@ type Options struct {
 	Settler Settler
 	Nodes   Nodes
 
+	// Backup writes a backup of the whole server.
+	Backup func(ctx context.Context, w io.Writer, o BackupOptions) error
+
 	// Ready tells why the server does not take or show everything, or, where it
 	// does, what is wrong all the same, or "".
 	Ready   func(ctx context.Context) (warning string, err error)
@@ -42,6 +46,9 @@ type Options struct {
 	Version string
 	Log     *slog.Logger
 }
+
+// BackupOptions say what a backup holds besides everything else.
+type BackupOptions struct{ Key bool } // the key of the secrets
 
 // API is the native HTTP interface. It is an http.Handler.
 type API struct {
@@ -66,6 +73,7 @@ func New(o Options) *API {
 	mux.HandleFunc("POST /v1/events", a.publish)
 	mux.Handle("GET /v1/stream", a.enter(a.need(auth.Viewer, http.HandlerFunc(a.stream))))
 	mux.Handle("GET /v1/events/{id}/data", a.enter(a.need(auth.Viewer, http.HandlerFunc(a.eventData))))
+	mux.Handle("GET /v1/backup", a.enter(http.HandlerFunc(a.backup)))
 	for _, method := range hookMethods {
 		mux.HandleFunc(method+" /hooks/{source}", a.hook)
 		mux.HandleFunc(method+" /hooks/{project}/{source}", a.hook)

@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
@@ -71,6 +72,78 @@ func fileName(uid weir.EventUID, e *weir.Event) string {
 		return uid.String() + ".json"
 	}
 	return uid.String()
+}
+
+// backup streams a backup of the whole server. Where it fails midway the
+// connection ends early, and the file has no end by which it would be taken.
+func (a *API) backup(w http.ResponseWriter, r *http.Request) {
+	if err := callerOf(r.Context()).NeedServer(); err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	key, err := backupKey(r)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	out := &backupWriter{to: w, control: http.NewResponseController(w)}
+	err = a.Backup(r.Context(), out, BackupOptions{Key: key})
+	switch {
+	case err != nil && !out.begun:
+		a.fail(w, r, err)
+	case err != nil:
+		if r.Context().Err() == nil {
+			a.log.Error("backup ended early", "err", err)
+		}
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func backupKey(r *http.Request) (bool, error) {
+	text := r.URL.Query().Get("key")
+	if text == "" {
+		return false, nil
+	}
+	key, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, weir.E("", weir.Invalid, "%q is neither true nor false", text).WithField("key")
+	}
+	return key, nil
+}
+
+// backupWriter gives a client time for each write, not for all of them.
+type backupWriter struct {
+	to      http.ResponseWriter
+	control *http.ResponseController
+	begun   bool
+}
+
+func (w *backupWriter) Write(b []byte) (int, error) {
+	if !w.begun {
+		w.begun = true
+		w.to.Header().Set("Content-Type", "application/x-tar")
+	}
+	_ = w.control.SetWriteDeadline(time.Now().Add(answerTime))
+	return w.to.Write(b)
+}
+
+func (a *API) describeBackup(problem *huma.Response) {
+	a.huma.OpenAPI().AddOperation(&huma.Operation{
+		OperationID: "backup", Method: http.MethodGet, Path: "/v1/backup", Summary: "Back up the whole server",
+		Description: "Needs an admin's token for all projects. A tar whose last part is sums.json: one without it is incomplete. " +
+			"With PostgreSQL it is a conflict: back up the database, which has everything.",
+		Security: []map[string][]string{{"token": {}}},
+		Parameters: []*huma.Param{{
+			Name: "key", In: "query", Schema: &huma.Schema{Type: huma.TypeBoolean},
+			Description: "With the key of the secrets, which makes the file itself a secret.",
+		}},
+		Responses: map[string]*huma.Response{
+			"200": {Description: "The backup", Content: map[string]*huma.MediaType{
+				"application/x-tar": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
+			}},
+			"default": problem,
+		},
+	})
 }
 
 func (a *API) describeData(problem *huma.Response) {

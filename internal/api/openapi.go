@@ -42,6 +42,7 @@ func (a *API) describePlain() {
 	doc.AddOperation(publishOperation(schemas, taken))
 	a.describeStream(problem)
 	a.describeData(problem)
+	a.describeBackup(problem)
 	for path, id := range map[string]string{"/hooks/{source}": "default-hook", "/hooks/{project}/{source}": "hook"} {
 		for _, op := range hookOperations(problem, taken) {
 			op.Path, op.OperationID, op.Parameters = path, op.OperationID+"-"+id, pathParameters(path)

@@ -94,7 +94,7 @@ func TestWhatWasWrittenIsExtracted(t *testing.T) {
 		if diff := cmp.Diff(Head{Format: 1, Version: "v1", Data: "0123", Made: 1_764_000_000_000_000, Key: key}, head); diff != "" {
 			t.Error(diff)
 		}
-		if len(told) != len(want)+2 || told[0] != headName {
+		if len(told) != len(want)+1 || told[0] != stateName {
 			t.Errorf("told of %v", told)
 		}
 		if left, _ := filepath.Glob(filepath.Join(s.Dir, "backup-*")); left != nil {
@@ -128,6 +128,9 @@ func TestAnIncompleteOrChangedFileIsRefusedAndLeavesNothing(t *testing.T) {
 		_, err := Extract(t.Context(), bytes.NewReader(file), dir, nil)
 		if weir.CodeOf(err) != weir.Invalid || !strings.Contains(err.Error(), words) {
 			t.Errorf("%s: %v", what, err)
+		}
+		if _, err := Check(t.Context(), bytes.NewReader(file)); weir.CodeOf(err) != weir.Invalid {
+			t.Errorf("%s: checked: %v", what, err)
 		}
 		if left := tree(t, dir); len(left) > 0 {
 			t.Errorf("%s: left %v", what, left)

@@ -34,18 +34,13 @@ func Extract(ctx context.Context, from io.Reader, dir string, told func(Standing
 			err = errors.Join(err, clean(dir, made))
 		}
 	}()
-	unpacked, err := unpack(from)
+	x, err := begin(ctx, from, dir)
 	if err != nil {
 		return head, err
 	}
-	x := &extractor{ctx: ctx, tar: tar.NewReader(unpacked), dir: dir, told: told, dirs: map[string]bool{dir: true}}
-	if err := x.readHead(); err != nil {
-		return head, err
-	}
-	for done := false; !done; {
-		if done, err = x.next(); err != nil {
-			return x.head, err
-		}
+	x.told = told
+	if err := x.all(); err != nil {
+		return x.head, err
 	}
 	for made := range x.dirs {
 		if err := syncDir(made); err != nil {
@@ -53,6 +48,26 @@ func Extract(ctx context.Context, from io.Reader, dir string, told func(Standing
 		}
 	}
 	return x.head, nil
+}
+
+// Check reads a whole backup and checks every sum, without writing anything. Its
+// errors are those of Extract.
+func Check(ctx context.Context, from io.Reader) (Head, error) {
+	x, err := begin(ctx, from, "")
+	if err != nil {
+		return Head{}, err
+	}
+	return x.head, x.all()
+}
+
+// begin reads what the file says that it is.
+func begin(ctx context.Context, from io.Reader, dir string) (*extractor, error) {
+	unpacked, err := unpack(from)
+	if err != nil {
+		return nil, err
+	}
+	x := &extractor{ctx: ctx, tar: tar.NewReader(unpacked), dir: dir, dirs: map[string]bool{dir: true}}
+	return x, x.readHead()
 }
 
 // makeEmpty makes dir, or takes one that is empty.
@@ -97,7 +112,7 @@ func unpack(from io.Reader) (io.Reader, error) {
 type extractor struct {
 	ctx   context.Context
 	tar   *tar.Reader
-	dir   string
+	dir   string // "": nothing is written
 	told  func(Standing)
 	head  Head
 	seen  []Sum
@@ -145,6 +160,15 @@ func (x *extractor) readHead() error {
 	return nil
 }
 
+// all takes all parts that are left.
+func (x *extractor) all() error {
+	for {
+		if done, err := x.next(); done || err != nil {
+			return err
+		}
+	}
+}
+
 // next takes one part, and reports whether it was the last.
 func (x *extractor) next() (bool, error) {
 	h, err := x.entry()
@@ -157,7 +181,20 @@ func (x *extractor) next() (bool, error) {
 	if !belongs(h.Name) {
 		return false, invalid("%q is no part of a backup", h.Name)
 	}
-	return false, x.write(h)
+	return false, x.part(h)
+}
+
+// part takes a file.
+func (x *extractor) part(h *tar.Header) (err error) {
+	if x.dir == "" {
+		return x.copy(h, io.Discard)
+	}
+	f, err := x.create(h.Name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Sync(), f.Close()) }()
+	return x.copy(h, f)
 }
 
 // belongs reports whether a name may stand in a data directory.
@@ -168,24 +205,25 @@ func belongs(name string) bool {
 	return name == stateName || name == keyName || strings.HasPrefix(name, journalDir+"/") || strings.HasPrefix(name, blobDir+"/")
 }
 
-func (x *extractor) write(h *tar.Header) (err error) {
-	to := filepath.Join(x.dir, filepath.FromSlash(h.Name))
+// create makes the file of a part, and the directories that it stands in.
+func (x *extractor) create(name string) (*os.File, error) {
+	to := filepath.Join(x.dir, filepath.FromSlash(name))
 	for dir := filepath.Dir(to); !x.dirs[dir]; dir = filepath.Dir(dir) {
 		x.dirs[dir] = true
 	}
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
-		return invalid("%s stands in it twice", h.Name)
+		return nil, invalid("%s stands in it twice", name)
 	}
-	if err != nil {
-		return err
-	}
+	return f, err
+}
+
+func (x *extractor) copy(h *tar.Header, to io.Writer) error {
 	sum := sha256.New()
-	n, err := io.Copy(io.MultiWriter(f, sum), reader{x.ctx, x.tar})
-	err = errors.Join(err, f.Sync(), f.Close())
+	n, err := io.Copy(io.MultiWriter(to, sum), reader{x.ctx, x.tar})
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return invalid("the file is incomplete: it ends within %s", h.Name)
 	}

@@ -129,8 +129,10 @@ func (s Standing) line(took time.Duration) string {
 	case s.Done > 0:
 		add("%s", size(s.Done))
 	}
-	add("%s %s", thousands(s.Units), s.Unit)
-	if took >= time.Second {
+	if s.Unit != "" {
+		add("%s %s", thousands(s.Units), s.Unit)
+	}
+	if s.Unit != "" && took >= time.Second {
 		add("%s/s", thousands(int(float64(s.Units)/took.Seconds())))
 	}
 	for _, c := range s.Counts {

@@ -12,6 +12,9 @@ import (
 // take no slot, so workers may be free again at once.
 func (d *Dispatcher) admit(ctx context.Context) error {
 	for free := d.free(); free > 0; free = d.free() {
+		if !d.held() {
+			return errOver
+		}
 		now := d.now()
 		d.admits = d.lanes.Admit(now, free, d.admits[:0])
 		if len(d.admits) == 0 {
@@ -24,17 +27,22 @@ func (d *Dispatcher) admit(ctx context.Context) error {
 	return nil
 }
 
-// free returns how many runs may be leased now: those that workers take, less
-// those that wait for a flush on their way to them.
+// free returns how many runs may be leased now.
 func (d *Dispatcher) free() int {
 	if d.inbox.isDraining() {
 		return 0
 	}
+	return d.ownFree() + d.grants.free()
+}
+
+// ownFree returns how many the workers here take, less those that wait for a
+// flush on their way to them.
+func (d *Dispatcher) ownFree() int {
 	free := d.workers.Free() - len(d.parked)
 	if d.flushing != nil {
 		free -= len(d.flushing.leases)
 	}
-	return free
+	return max(free, 0)
 }
 
 func (d *Dispatcher) lease(ctx context.Context, ids []weir.RunID, now weir.Time) error {
@@ -49,6 +57,13 @@ func (d *Dispatcher) lease(ctx context.Context, ids []weir.RunID, now weir.Time)
 	d.runningMu.Unlock()
 	if d.unwritten == 0 {
 		d.unwritten = now
+	}
+	leases = d.grant(leases)
+	if err := d.fillLeases(ctx, leases); err != nil {
+		return err
+	}
+	if !d.held() {
+		return errOver
 	}
 	d.hand(leases)
 	return nil
@@ -67,7 +82,8 @@ func (d *Dispatcher) hand(leases []weir.Lease) {
 	var now []weir.Lease
 	for _, l := range leases {
 		if wait(l) {
-			d.running[l.Run.ID].waits = true
+			r := d.running[l.Run.ID]
+			r.waits, r.parked = true, true
 			d.parked = append(d.parked, l)
 		} else {
 			now = append(now, l)
@@ -79,34 +95,50 @@ func (d *Dispatcher) hand(leases []weir.Lease) {
 // handOver gives the workers the leases that a flush now holds, but for those
 // whose run was changed meanwhile, as by a cancel.
 func (d *Dispatcher) handOver(leases []weir.Lease) {
-	draining := d.inbox.isDraining()
-	var hold []weir.Lease
+	if len(leases) == 0 {
+		return
+	}
+	draining := d.inbox.isDraining() || !d.held()
 	give := slices.DeleteFunc(leases, func(l weir.Lease) bool {
-		stays := draining || d.running[l.Run.ID].changed
+		r := d.running[l.Run.ID]
+		r.parked = false
+		stays := draining || r.changed
 		if stays {
-			hold = append(hold, l)
+			d.giveBack(l.Run.ID)
 		}
 		return stays
 	})
-	d.giveBack(hold)
 	if len(give) > 0 {
 		d.workers.Take(give)
 	}
 }
 
-// giveBack takes leases that nobody began: their runs wait again.
-func (d *Dispatcher) giveBack(leases []weir.Lease) {
+// giveBack takes a lease that nobody began: its run waits again.
+func (d *Dispatcher) giveBack(id weir.RunID) {
+	d.drop(id)
+	run, _ := d.fold.Run(id)
+	d.place(id, run)
+}
+
+// giveAllBack does so with leases that no worker got.
+func (d *Dispatcher) giveAllBack(leases []weir.Lease) {
 	for i := range leases {
-		id := leases[i].Run.ID
-		d.runningMu.Lock()
-		delete(d.running, id)
-		d.runningMu.Unlock()
-		run, _ := d.fold.Run(id)
-		d.place(id, run)
+		d.giveBack(leases[i].Run.ID)
 	}
 }
 
-// leases makes whole what the workers get: run, version of the pipeline, batch.
+// drop forgets that a run is leased.
+func (d *Dispatcher) drop(id weir.RunID) {
+	if node := d.running[id].node; node != "" {
+		d.grants.leased[node]--
+	}
+	d.runningMu.Lock()
+	delete(d.running, id)
+	d.runningMu.Unlock()
+}
+
+// leases makes what the workers get: run, version of the pipeline, and the batch
+// where it is at hand.
 func (d *Dispatcher) leases(ctx context.Context, ids []weir.RunID, now weir.Time) ([]weir.Lease, error) {
 	if err := d.loadRuns(ctx, ids); err != nil {
 		return nil, err
@@ -127,11 +159,16 @@ func (d *Dispatcher) leases(ctx context.Context, ids []weir.RunID, now weir.Time
 		}
 		leases = append(leases, l)
 	}
+	return leases, nil
+}
+
+// fillLeases makes the batches of leases whole.
+func (d *Dispatcher) fillLeases(ctx context.Context, leases []weir.Lease) error {
 	runs := make([]*weir.Run, len(leases))
 	for i := range leases {
 		runs[i] = &leases[i].Run
 	}
-	return leases, d.fillMembers(ctx, runs)
+	return d.fillMembers(ctx, runs)
 }
 
 func (d *Dispatcher) loadRuns(ctx context.Context, ids []weir.RunID) error {
@@ -160,6 +197,9 @@ func (d *Dispatcher) fillMembers(ctx context.Context, runs []*weir.Run) error {
 	}
 	if len(inState) > 0 {
 		stored, err := d.State.Chunks(ctx, inState)
+		for d.tryAgain(ctx, err) {
+			stored, err = d.State.Chunks(ctx, inState)
+		}
 		if err != nil {
 			return err
 		}

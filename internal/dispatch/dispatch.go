@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -43,8 +44,8 @@ type Workers interface {
 	Cancel(run weir.RunID)
 }
 
-// Options says what a dispatcher works on. All but Blobs, Applied and the numbers
-// are required.
+// Options says what a dispatcher works on. Journal, State, Logger and Node are
+// required.
 type Options struct {
 	Journal Journal
 	State   State
@@ -52,6 +53,16 @@ type Options struct {
 	Logger  *slog.Logger
 	Node    string
 	Shard   weir.Shard
+
+	// With several processes, Held reports whether this one still has the shard: it
+	// must turn false before another may dispatch. Nil: there is no other.
+	Held  func() bool
+	Nodes Nodes         // nil: there are no others to try runs
+	Grace time.Duration // for tries of the workers here when Run's ctx ends; 0: they ended before
+
+	// Newer is in the chain of the journal's error at a record of a format that
+	// this program does not know: another must go on. Other Unavailable ones pass.
+	Newer error
 
 	// Applied is told when state has other definitions of a project; nil tells nobody.
 	Applied func(project weir.ProjectID)
@@ -91,8 +102,13 @@ type Dispatcher struct {
 	// begin only when a flush holds their lease, and count. A clean stop cannot be
 	// told apart: a process may die when nothing is left to flush.
 	careful map[weir.RunID]bool
-	parked  []weir.Lease // may start once a flush holds their lease
+	parked  []weir.Lease // for the workers here, once a flush holds their lease
 	admits  []weir.RunID // scratch
+
+	grants    grants
+	late      []weir.RunID // whose lease ran out on another node, which is not on record
+	lateAgain time.Time
+	hurry     bool // what changed is to be flushed at once
 
 	skips     []lane.Skip // of which the end is not on record
 	skipAgain time.Time   // when to try again to append the ends; zero: now
@@ -104,14 +120,22 @@ type Dispatcher struct {
 	lastTick   time.Time
 	unwritten  weir.Time // when the oldest lease began that may not be written; none: all are
 	settlers   []settle
+	complained time.Time     // when it was last logged that a store is away
+	over       chan struct{} // closed when Run returns
 }
 
 // running is a run that is leased.
 type running struct {
+	node    string // "": the workers here
 	try     int
 	began   weir.Time
 	waits   bool // begins only when a flush holds its lease
+	parked  bool // and that has not happened yet
 	written bool // a flush that began has its lease
+	landed  bool // of another node: a flush that ended has it
+	late    bool // of another node: its lease ran out
+	taken   bool // cancelled, because another may dispatch: it counts as lost
+	ended   bool // and its worker has stopped
 	changed bool // the fold saw a change since: look at the run again when the try has ended
 }
 
@@ -126,19 +150,23 @@ func New(o Options) *Dispatcher {
 	if o.Keep == 0 {
 		o.Keep = 50_000
 	}
-	return &Dispatcher{Options: o, inbox: newInbox(), running: make(map[weir.RunID]*running)}
+	return &Dispatcher{
+		Options: o, inbox: newInbox(), running: make(map[weir.RunID]*running), grants: newGrants(), over: make(chan struct{}),
+	}
 }
 
 // Run folds and admits until ctx ends, then flushes once more. It returns an
 // error where it cannot go on: the state is not the journal's, or someone else
-// moved its cursor.
+// moved its cursor. Where the shard is not held any more it flushes nothing.
 func (d *Dispatcher) Run(ctx context.Context, workers Workers) error {
+	defer close(d.over)
 	d.workers = workers
 	if err := d.start(ctx); ctx.Err() != nil {
 		return nil // nothing was begun
 	} else if err != nil {
 		return fmt.Errorf("start dispatch: %w", err)
 	}
+	lasting := context.WithoutCancel(ctx)
 	ctx, stop := context.WithCancel(ctx)
 	watch := make(chan struct{})
 	seen, _ := d.fold.Cursor()
@@ -152,17 +180,39 @@ func (d *Dispatcher) Run(ctx context.Context, workers Workers) error {
 		if d.flushing != nil {
 			<-d.flushing.done
 		}
+		if d.grants.look != nil {
+			<-d.grants.look.done
+		}
 	}()
+	switch err := d.loop(ctx); {
+	case errors.Is(err, errOver):
+		d.abandon()
+		return nil
+	case err != nil:
+		d.abandon()
+		return fmt.Errorf("dispatch: %w", err)
+	}
+	if d.Grace > 0 {
+		d.windDown(lasting)
+	}
+	return d.finish(lasting)
+}
+
+// loop passes until ctx ends or something fails.
+func (d *Dispatcher) loop(ctx context.Context) error {
 	for ctx.Err() == nil {
 		more, err := d.pass(ctx)
 		if err != nil && ctx.Err() == nil {
-			return fmt.Errorf("dispatch: %w", err)
+			return err
 		}
 		if !more {
 			d.sleep(ctx)
 		}
 	}
-	return d.finish(context.WithoutCancel(ctx))
+	if !d.held() {
+		return errOver
+	}
+	return nil
 }
 
 // watch wakes the loop when the journal grows beyond seen.
@@ -180,6 +230,10 @@ func (d *Dispatcher) pass(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	d.takeInbox()
+	d.lookAround(ctx)
+	if err := d.declareLate(ctx); err != nil {
+		return false, err
+	}
 	if err := d.admit(ctx); err != nil {
 		return false, err
 	}
@@ -199,7 +253,7 @@ func (d *Dispatcher) pass(ctx context.Context) (more bool, err error) {
 // foldSome folds the records at hand, some thousand at most.
 func (d *Dispatcher) foldSome(ctx context.Context) (int, error) {
 	cursor, _ := d.fold.Cursor()
-	records, err := d.Journal.Read(ctx, cursor, turnRecords)
+	records, err := d.read(ctx, cursor)
 	if err != nil {
 		return 0, err
 	}
@@ -207,6 +261,14 @@ func (d *Dispatcher) foldSome(ctx context.Context) (int, error) {
 		d.dirtySince = time.Now()
 	}
 	return len(records), d.foldAll(ctx, records)
+}
+
+func (d *Dispatcher) read(ctx context.Context, after weir.Seq) ([]*weir.Record, error) {
+	records, err := d.Journal.Read(ctx, after, turnRecords)
+	for d.tryAgain(ctx, err) {
+		records, err = d.Journal.Read(ctx, after, turnRecords)
+	}
+	return records, err
 }
 
 func (d *Dispatcher) foldAll(ctx context.Context, records []*weir.Record) error {
@@ -244,10 +306,16 @@ func (d *Dispatcher) load(ctx context.Context, needs fold.Needs) error {
 		return nil
 	}
 	groups, err := d.State.Groups(ctx, needs.Groups)
+	for d.tryAgain(ctx, err) {
+		groups, err = d.State.Groups(ctx, needs.Groups)
+	}
 	if err != nil {
 		return err
 	}
 	runs, err := d.State.Runs(ctx, needs.Runs)
+	for d.tryAgain(ctx, err) {
+		runs, err = d.State.Runs(ctx, needs.Runs)
+	}
 	if err != nil {
 		return err
 	}
@@ -256,17 +324,19 @@ func (d *Dispatcher) load(ctx context.Context, needs fold.Needs) error {
 }
 
 // settleRuns brings the lanes up to what the fold made of the runs. A run that
-// is being tried stays where it is until its try has ended.
+// is being tried here stays where it is until its try has ended.
 func (d *Dispatcher) settleRuns(touched []fold.Touch) {
 	for _, t := range touched {
-		r := d.running[t.ID]
-		if r == nil {
+		switch r := d.running[t.ID]; {
+		case r == nil:
 			d.place(t.ID, t.Run)
-			continue
-		}
-		r.changed = true
-		if t.Kind == weir.Cancelled {
-			d.workers.Cancel(t.ID)
+		case r.node != "":
+			d.endRemote(t)
+		default:
+			r.changed = true
+			if t.Kind == weir.Cancelled {
+				d.workers.Cancel(t.ID)
+			}
 		}
 	}
 }
@@ -277,9 +347,11 @@ func (d *Dispatcher) place(id weir.RunID, run *weir.Run) {
 		delete(d.careful, id)
 		return
 	}
-	d.lanes.Add(lane.Run{
-		ID: id, Lane: run.Lane, Due: run.Due, Turn: run.Queued, Holds: run.Holds, Fresh: run.N == 0,
-	})
+	d.lanes.Add(laneRun(run))
+}
+
+func laneRun(run *weir.Run) lane.Run {
+	return lane.Run{ID: run.ID, Lane: run.Lane, Due: run.Due, Turn: run.Queued, Holds: run.Holds, Fresh: run.N == 0}
 }
 
 // now is the time by which runs are due: the wall clock's, or the journal's

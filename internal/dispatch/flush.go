@@ -2,7 +2,9 @@ package dispatch
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -13,7 +15,8 @@ import (
 // flight is a flush that is being written while the fold goes on.
 type flight struct {
 	layer  *fold.Layer
-	leases []weir.Lease // to hand over when it is written
+	leases []weir.Lease // for the workers here, to hand over when it is written
+	nodes  []string     // others to which it has leases
 	done   chan struct{}
 	err    error // once done is closed
 }
@@ -34,7 +37,7 @@ func (d *Dispatcher) maybeFlush(ctx context.Context, atHead bool) error {
 }
 
 func (d *Dispatcher) wantsFlush(atHead bool) bool {
-	if len(d.parked) > 0 {
+	if len(d.parked) > 0 || len(d.grants.posted) > 0 || d.hurry {
 		return true
 	}
 	if !d.fold.Moved() {
@@ -71,8 +74,9 @@ func (d *Dispatcher) takeOff(ctx context.Context) {
 	layer := d.fold.Freeze()
 	layer.Leases, layer.Breakers = d.leaseRows(), d.breakerRows()
 	d.unwritten = d.oldestUnwritten()
-	fl := &flight{layer: layer, leases: d.parked, done: make(chan struct{})}
-	d.parked, d.flushing, d.lastFlush = nil, fl, time.Now()
+	fl := &flight{layer: layer, leases: d.parked, nodes: slices.Collect(maps.Keys(d.grants.posted)), done: make(chan struct{})}
+	d.parked, d.hurry, d.flushing, d.lastFlush = nil, false, fl, time.Now()
+	clear(d.grants.posted)
 	go func() {
 		fl.err = d.write(ctx, layer)
 		close(fl.done)
@@ -115,9 +119,24 @@ func (d *Dispatcher) landed(ctx context.Context, wait bool) (bool, error) {
 	d.flushing, d.flushed = nil, fl.layer.To
 	d.fold.Flushed(fl.layer, d.Keep, func(id weir.RunID) bool { return d.running[id] != nil })
 	d.handOver(fl.leases)
+	d.tellNodes(fl)
 	d.tellApplied(fl.layer.Installed)
 	d.answerSettlers() // after it: who waited for an apply finds it in force
 	return true, nil
+}
+
+// tellNodes hints to other nodes that their leases are in state.
+func (d *Dispatcher) tellNodes(fl *flight) {
+	if len(fl.nodes) == 0 {
+		return
+	}
+	for i := range fl.layer.Leases {
+		row := &fl.layer.Leases[i]
+		if r := d.running[row.Run]; r != nil && r.began == row.Began {
+			r.landed = true
+		}
+	}
+	d.Nodes.Granted(fl.nodes)
 }
 
 func (d *Dispatcher) tellApplied(installed []fold.Installed) {
@@ -133,14 +152,17 @@ func (d *Dispatcher) tellApplied(installed []fold.Installed) {
 
 // leaseRows returns the leases to write: those for which a run waits, and those
 // that are not young. A try of another one is repeated uncounted after a crash,
-// like one that begins after this flush.
+// like one that begins after this flush. One that was taken away is lost, unless
+// its outcome came before.
 func (d *Dispatcher) leaseRows() []fold.LeaseRow {
 	young := d.now().Add(-youngLease)
 	rows := make([]fold.LeaseRow, 0, len(d.parked))
 	for id, r := range d.running {
-		if r.waits || r.began <= young {
+		if (r.waits || r.began <= young) && !(r.taken && r.changed) {
+			rows = append(rows, fold.LeaseRow{
+				Run: id, Node: cmp.Or(r.node, d.Node), Try: r.try, Began: r.began, Written: r.written, Begun: r.node == "",
+			})
 			r.written = true
-			rows = append(rows, fold.LeaseRow{Run: id, Node: d.Node, Try: r.try, Began: r.began})
 		}
 	}
 	slices.SortFunc(rows, func(a, b fold.LeaseRow) int { return bytes.Compare(a.Run[:], b.Run[:]) })
@@ -188,8 +210,9 @@ func (d *Dispatcher) maybeTick(ctx context.Context) {
 // tick is a record that tells only the time.
 func tick() weir.Batch { return weir.Batch{Records: []*weir.Record{{}}} }
 
-// finish folds what is at hand and writes the last layer. The workers have
-// stopped: its leases are those of tries whose outcome is not on record.
+// finish folds what is at hand and writes the last layer. The workers here have
+// stopped: its leases are those of tries whose outcome is not on record, and those
+// of other nodes.
 func (d *Dispatcher) finish(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, finalTimeout)
 	defer cancel()
@@ -203,19 +226,38 @@ func (d *Dispatcher) finish(ctx context.Context) error {
 			break
 		}
 	}
-	d.giveBack(d.parked)
+	d.giveAllBack(d.parked)
 	d.parked = nil
-	if fl := d.flushing; fl != nil {
-		<-fl.done
-		if fl.err != nil { // begun under the ctx that has ended: it may have been given up
-			if err := d.write(ctx, fl.layer); err != nil {
-				return err
-			}
-		}
-		d.giveBack(fl.leases)
-		d.flushing = nil
+	if err := d.land(ctx); err != nil {
+		return err
 	}
+	nodes := slices.Collect(maps.Keys(d.grants.posted))
 	layer := d.fold.Freeze()
 	layer.Leases, layer.Breakers = d.leaseRows(), d.breakerRows()
-	return d.write(ctx, layer)
+	if err := d.write(ctx, layer); err != nil {
+		return err
+	}
+	if len(nodes) > 0 {
+		d.Nodes.Granted(nodes)
+	}
+	return nil
+}
+
+// land ends the flush under way, which was begun under a ctx that has ended since
+// and may have been given up.
+func (d *Dispatcher) land(ctx context.Context) error {
+	fl := d.flushing
+	if fl == nil {
+		return nil
+	}
+	<-fl.done
+	if fl.err != nil {
+		if err := d.write(ctx, fl.layer); err != nil {
+			return err
+		}
+	}
+	d.flushing = nil
+	d.giveAllBack(fl.leases)
+	d.tellNodes(fl)
+	return nil
 }

@@ -45,6 +45,9 @@ type why struct {
 	answer chan string
 }
 
+// unbegunPause is after what time a lease that was given back is handed out again.
+const unbegunPause = 200 * time.Millisecond
+
 // whyTime is how long such a reader waits for the loop.
 const whyTime = time.Second
 
@@ -67,7 +70,7 @@ func (d *Dispatcher) Finish(ended []weir.Finish) {
 
 // Enter asks whether a run that is being tried may send a request to an origin,
 // and how long it must wait before it does. Not ok: the origin's gate is shut,
-// or ctx ended.
+// or ctx or Run ended.
 func (d *Dispatcher) Enter(ctx context.Context, run weir.RunID, origin string) (wait time.Duration, ok bool) {
 	a := ask{run, origin, make(chan entry, 1)}
 	d.inbox.mu.Lock()
@@ -78,12 +81,13 @@ func (d *Dispatcher) Enter(ctx context.Context, run weir.RunID, origin string) (
 	case e := <-a.answer:
 		return e.wait, e.ok
 	case <-ctx.Done():
-		return 0, false
+	case <-d.over:
 	}
+	return 0, false
 }
 
 // Settle returns once seq is folded and flushed, so that lists show it. It asks
-// for a flush, and fails as Behind when ctx ends first.
+// for a flush, and fails as Behind when ctx, or Run, ends first.
 func (d *Dispatcher) Settle(ctx context.Context, seq weir.Seq) error {
 	s := settle{seq, make(chan struct{}), ctx.Done()}
 	d.inbox.mu.Lock()
@@ -94,8 +98,9 @@ func (d *Dispatcher) Settle(ctx context.Context, seq weir.Seq) error {
 	case <-s.done:
 		return nil
 	case <-ctx.Done():
-		return weir.E("settle", weir.Behind, "place %d is not folded and written yet: try again", seq)
+	case <-d.over:
 	}
+	return weir.E("settle", weir.Behind, "place %d is not folded and written yet: try again", seq)
 }
 
 // Why says what a run waits for, in words to be read after "waits". It is empty
@@ -169,12 +174,17 @@ func (d *Dispatcher) takeInbox() {
 
 func (d *Dispatcher) ended(f weir.Finish, now weir.Time) {
 	r := d.running[f.Run]
-	if r == nil {
+	switch {
+	case r == nil || r.began != f.Began:
+		return
+	case f.Unbegun:
+		d.giveBackLater(f.Run, now)
+		return
+	case r.taken:
+		r.ended = true
 		return
 	}
-	d.runningMu.Lock()
-	delete(d.running, f.Run)
-	d.runningMu.Unlock()
+	d.drop(f.Run)
 	delete(d.careful, f.Run)
 	d.lanes.Finish(f.Run, f.Verdict, now)
 	if !r.changed {
@@ -182,6 +192,19 @@ func (d *Dispatcher) ended(f weir.Finish, now weir.Time) {
 	}
 	run, _ := d.fold.Run(f.Run)
 	d.place(f.Run, run)
+}
+
+// giveBackLater takes a lease that the workers could not begin now, because an
+// older try of the run has not stopped yet.
+func (d *Dispatcher) giveBackLater(id weir.RunID, now weir.Time) {
+	d.drop(id)
+	run, _ := d.fold.Run(id)
+	if run != nil && run.State == weir.RunPending {
+		again := *run
+		again.Due = max(run.Due, now.Add(unbegunPause))
+		run = &again
+	}
+	d.place(id, run)
 }
 
 // sleep waits for a hint or for the next time at which something is due.
@@ -197,6 +220,12 @@ func (d *Dispatcher) sleep(ctx context.Context) {
 	}
 	if len(d.skips) > 0 {
 		sooner(time.Until(d.skipAgain))
+	}
+	if len(d.late) > 0 {
+		sooner(time.Until(d.lateAgain))
+	}
+	if d.Nodes != nil && d.grants.look == nil { // the end of one is a hint
+		sooner(time.Until(d.grants.next))
 	}
 	switch {
 	case d.flushing != nil: // its end is a hint

@@ -274,7 +274,7 @@ func TestABreakerStaysOpenOverARestart(t *testing.T) {
 		for n := 1; n <= lane.BreakerFailures; n++ {
 			l := r.newest(n)
 			r.change(l, weir.Retrying, 0)
-			r.d.Finish([]weir.Finish{{Run: l.Run.ID, Verdict: weir.Unreached}})
+			r.d.Finish([]weir.Finish{{Run: l.Run.ID, Began: l.Began, Verdict: weir.Unreached}})
 			r.workers.freed(1)
 			r.wait(0)
 		}

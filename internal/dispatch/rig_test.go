@@ -177,7 +177,7 @@ func (r *rig) change(l weir.Lease, kind weir.ChangeKind, after time.Duration) bo
 
 // finish tells the dispatcher that a try has ended.
 func (r *rig) finish(l weir.Lease) {
-	r.d.Finish([]weir.Finish{{Run: l.Run.ID}})
+	r.d.Finish([]weir.Finish{{Run: l.Run.ID, Began: l.Began}})
 	r.workers.freed(1)
 	synctest.Wait()
 }

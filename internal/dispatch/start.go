@@ -2,18 +2,15 @@ package dispatch
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
-	"time"
 
 	"weir"
 	"weir/internal/fold"
 	"weir/internal/lane"
-	"weir/internal/pipeline"
 )
 
 // start loads the checkpoint, folds up to the head found, and declares lost
-// what a dead process was trying. Nothing is leased before.
+// what a dead process was trying; other nodes go on with theirs. Nothing is
+// leased before.
 func (d *Dispatcher) start(ctx context.Context) error {
 	cp, err := d.State.Load(ctx)
 	if err != nil {
@@ -62,7 +59,8 @@ func (d *Dispatcher) start(ctx context.Context) error {
 	return nil
 }
 
-// leasedBefore returns the runs of flushed leases as they were at the cursor.
+// leasedBefore returns the runs of flushed leases as they were at the cursor, but
+// for those that other nodes go on with, and those that nobody had begun.
 func (d *Dispatcher) leasedBefore(ctx context.Context, rows []fold.LeaseRow) (map[weir.RunID]leasedRun, error) {
 	ids := make([]weir.RunID, len(rows))
 	for i, row := range rows {
@@ -73,7 +71,12 @@ func (d *Dispatcher) leasedBefore(ctx context.Context, rows []fold.LeaseRow) (ma
 	}
 	leased := make(map[weir.RunID]leasedRun, len(rows))
 	for _, row := range rows {
-		if run, _ := d.fold.Run(row.Run); run != nil {
+		run, _ := d.fold.Run(row.Run)
+		switch {
+		case run == nil || run.State != weir.RunPending:
+		case d.Nodes != nil && !row.Over:
+			d.adopt(row, run)
+		case d.Nodes == nil || row.Begun:
 			leased[row.Run] = leasedRun{row, run.N}
 		}
 	}
@@ -93,7 +96,7 @@ func (d *Dispatcher) catchUp(ctx context.Context, head weir.Seq) (records, chang
 		if cursor >= head {
 			return records, changes, nil
 		}
-		batch, err := d.Journal.Read(ctx, cursor, turnRecords)
+		batch, err := d.read(ctx, cursor)
 		if err == nil && len(batch) == 0 {
 			err = d.appendPatiently(ctx, tick())
 		}
@@ -110,81 +113,4 @@ func (d *Dispatcher) catchUp(ctx context.Context, head weir.Seq) (records, chang
 			return 0, 0, err
 		}
 	}
-}
-
-// appendLost ends the tries that died with a process: each counts.
-func (d *Dispatcher) appendLost(ctx context.Context, leased map[weir.RunID]leasedRun) (int, error) {
-	var runs []*weir.Run
-	for id, was := range leased {
-		run, _ := d.fold.Run(id)
-		if run == nil || run.N != was.n || run.State != weir.RunPending {
-			continue // its outcome is on record
-		}
-		whole := *run
-		runs = append(runs, &whole)
-	}
-	if len(runs) == 0 {
-		return 0, nil
-	}
-	if err := d.fillMembers(ctx, runs); err != nil {
-		return 0, err
-	}
-	batches := make([]weir.Batch, len(runs))
-	for i, run := range runs {
-		batches[i] = d.lostBatch(run, leased[run.ID])
-	}
-	for _, batch := range batches { // each alone: together they could be too large
-		if err := d.appendPatiently(ctx, batch); err != nil {
-			return 0, fmt.Errorf("append a lost try: %w", err)
-		}
-	}
-	_, _, err := d.catchUp(ctx, d.Journal.Head())
-	return len(batches), err
-}
-
-// appendPatiently appends a batch, again and again while the journal has no
-// room or too much to do, so that a full disk does not end the start.
-func (d *Dispatcher) appendPatiently(ctx context.Context, batch weir.Batch) error {
-	for {
-		_, err := d.Journal.Append(ctx, batch)
-		if code := weir.CodeOf(err); code != weir.DiskFull && code != weir.Limited {
-			return err
-		}
-		d.Logger.Error("append at the start: trying until it succeeds", "err", err)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(retryFlush):
-		}
-	}
-}
-
-func (d *Dispatcher) lostBatch(run *weir.Run, was leasedRun) weir.Batch {
-	var retry weir.Retry
-	if p := d.fold.Pipeline(run); p != nil {
-		retry = p.Retry
-	}
-	decision := pipeline.Decide(retry, was.Try, pipeline.Failure{Kind: pipeline.Lost}, rand.Float64())
-	change := &weir.Change{
-		Run:      run.ID,
-		N:        run.N + 1,
-		Kind:     weir.Lost,
-		Pipeline: run.Pipeline,
-		Trigger:  run.Firing.Trigger,
-		After:    decision.After,
-		Error:    "the process that tried this run ended before the outcome was on record",
-		By:       d.Node,
-		Attempt:  &weir.Attempt{Try: was.Try, Node: was.Node, Began: was.Began},
-	}
-	if run.N == 0 {
-		change.Firing = &run.Firing
-	}
-	records := []*weir.Record{{Project: run.Project, Change: change}}
-	if decision.Kind == weir.Died {
-		change.Kind = weir.Died
-		if !run.Firing.Quiet {
-			records = append(records, pipeline.DeadEvent(run, change))
-		}
-	}
-	return weir.Batch{Bound: true, Records: records}
 }

@@ -92,9 +92,10 @@ type countKey struct {
 // Touch tells dispatch that a run was made, or changed by a change of the given
 // kind. Run is nil when it has ended and left state.
 type Touch struct {
-	ID   weir.RunID
-	Run  *weir.Run
-	Kind weir.ChangeKind // 0: made
+	ID      weir.RunID
+	Run     *weir.Run
+	Kind    weir.ChangeKind // 0: made
+	Verdict weir.Verdict    // of the try that made the change
 }
 
 // New goes on from a checkpoint. A definition that cannot be read, because a

@@ -70,7 +70,7 @@ func (f *Fold) makeRun(b birth) {
 		r.event = b.event
 	}
 	f.runs[b.id] = r
-	f.touch(r, 0)
+	f.touch(r, 0, weir.Unasked)
 }
 
 // change folds a change of a run. One that is not the run's next changes
@@ -87,7 +87,11 @@ func (f *Fold) change(rec *weir.Record) {
 	default:
 		f.changeRun(r.run, rec)
 	}
-	f.touch(r, c.Kind)
+	var verdict weir.Verdict
+	if c.Attempt != nil {
+		verdict = c.Attempt.Verdict
+	}
+	f.touch(r, c.Kind, verdict)
 }
 
 // changeRun makes of a run what a change that does not end it says.

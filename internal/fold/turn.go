@@ -70,7 +70,7 @@ func (f *Fold) install(in Installed) bool {
 	return true
 }
 
-func (f *Fold) touch(r *liveRun, kind weir.ChangeKind) {
+func (f *Fold) touch(r *liveRun, kind weir.ChangeKind, verdict weir.Verdict) {
 	if r.epoch != f.epoch {
 		r.epoch = f.epoch
 		f.dirtyRuns = append(f.dirtyRuns, r)
@@ -79,5 +79,5 @@ func (f *Fold) touch(r *liveRun, kind weir.ChangeKind) {
 	if r.gone {
 		run = nil
 	}
-	f.touched = append(f.touched, Touch{r.id, run, kind})
+	f.touched = append(f.touched, Touch{r.id, run, kind, verdict})
 }

@@ -31,6 +31,21 @@ func NextAction(p *weir.Pipeline, done []weir.StepOutcome) (int, bool) {
 	return 0, false
 }
 
+// IsQuick reports whether no step is left that waits for the outside or may think
+// for long. A nil pipeline is the empty one.
+func IsQuick(p *weir.Pipeline, done []weir.StepOutcome) bool {
+	if p == nil {
+		return true
+	}
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if s.Filter == nil && s.Transform == nil && s.Emit == nil && s.Log == nil && !IsDone(done, i) {
+			return false
+		}
+	}
+	return true
+}
+
 // Origin returns the origin of the next action step, as OriginOf writes it,
 // where its URL is literal up to the path. It is "" where that step has no URL
 // or its origin is known only after rendering.

@@ -117,23 +117,16 @@ func (p *programs) compile(def *weir.Pipeline) *program {
 	return prog
 }
 
-// isQuick reports whether a run can be tried without waiting: no step left that
-// waits for the outside or may think for long, and its batch at hand where a
-// step needs it.
+// isQuick reports whether a run can be tried without waiting: its steps are, and
+// its batch is at hand where one of them needs it.
 func isQuick(lease *weir.Lease) bool {
 	if lease.Pipe == nil {
 		return true
 	}
-	left := 0
+	left := false
 	for i := range lease.Pipe.Steps {
-		s := &lease.Pipe.Steps[i]
-		if pipeline.IsDone(lease.Run.Done, i) {
-			continue
-		}
-		if s.Filter == nil && s.Transform == nil && s.Emit == nil && s.Log == nil {
-			return false
-		}
-		left++
+		left = left || !pipeline.IsDone(lease.Run.Done, i)
 	}
-	return left == 0 || len(lease.Run.Firing.Members) == 0 || lease.Events != nil && !slices.ContainsFunc(lease.Events, lacksData)
+	return pipeline.IsQuick(lease.Pipe, lease.Run.Done) && (!left || len(lease.Run.Firing.Members) == 0 ||
+		lease.Events != nil && !slices.ContainsFunc(lease.Events, lacksData))
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"log/slog"
@@ -48,7 +49,7 @@ func newAPI(t *testing.T) (*API, *world) {
 	})
 	return New(Options{
 		Tokens: w, Door: door, Hooks: webhook.New(webhook.Options{Door: door, State: w, Secrets: w, Log: log}),
-		Reader: w, Streams: w, Orders: w, State: w, Secrets: w, Settler: w, Nodes: w,
+		Reader: w, Streams: w, Orders: w, State: w, Secrets: w, Settler: w, Nodes: w, Backup: w.backup,
 		Ready: func(context.Context) (string, error) { return w.warning, nil }, Version: "test", Log: log,
 	}), w
 }
@@ -360,4 +361,13 @@ func (w *world) drain(name string, to bool) error {
 	}
 	w.drained = to
 	return nil
+}
+
+// backup fails where a key is asked for, after the beginning.
+func (w *world) backup(_ context.Context, to io.Writer, o BackupOptions) error {
+	_, err := io.WriteString(to, "a backup")
+	if o.Key {
+		err = errors.Join(err, errors.New("the disk is gone"))
+	}
+	return err
 }

@@ -33,6 +33,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asServer) != "" {
 		os.Exit(serve())
 	}
+	if dir := os.Getenv(asFiller); dir != "" {
+		fmt.Fprintln(os.Stderr, fillAndDie(dir))
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 

@@ -78,16 +78,33 @@ func New(o Options) *API {
 		mux.HandleFunc(method+" /hooks/{source}", a.hook)
 		mux.HandleFunc(method+" /hooks/{project}/{source}", a.hook)
 	}
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	mux.HandleFunc("GET /readyz", a.ready)
-	if o.Metrics != nil {
-		mux.Handle("GET /metrics", a.enter(a.need(auth.Viewer, o.Metrics)))
-	}
+	a.health(mux)
 	mux.Handle("/v1/", a.enter(v1))
 	mux.HandleFunc("/", a.notFound(mux))
 	a.handler = a.recovered(mux)
 	a.describePlain()
 	return a
+}
+
+// NewHealth returns what a node answers that has not the duty api: whether it is
+// alive and ready, and its metrics.
+func NewHealth(o Options) *API {
+	a := &API{Options: o, log: o.Log}
+	mux := http.NewServeMux()
+	a.health(mux)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		a.fail(w, r, weir.E("", weir.NotFound, "this node has not the duty api: ask another one"))
+	})
+	a.handler = a.recovered(mux)
+	return a
+}
+
+func (a *API) health(mux *http.ServeMux) {
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("GET /readyz", a.ready)
+	if a.Metrics != nil {
+		mux.Handle("GET /metrics", a.enter(a.need(auth.Viewer, a.Metrics)))
+	}
 }
 
 // ServeHTTP answers a request.
@@ -144,11 +161,16 @@ func methods(r *http.Request, muxes []*http.ServeMux) []string {
 	return allowed
 }
 
-// recovered keeps a handler that panics from ending the connection unanswered.
+// recovered keeps a handler that panics from ending the connection unanswered,
+// but for one that means to.
 func (a *API) recovered(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
-			if v := recover(); v != nil {
+			switch v := recover(); v {
+			case nil:
+			case http.ErrAbortHandler:
+				panic(v)
+			default:
 				a.log.Error("a handler panicked", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
 				a.fail(w, r, weir.E("", weir.Internal, "panic"))
 			}

@@ -177,6 +177,23 @@ func TestEveryCallNeedsItsRole(t *testing.T) {
 	}
 }
 
+// TestANodeWithoutTheDutyAnswersOnlyForItself has health and metrics, and nothing else.
+func TestANodeWithoutTheDutyAnswersOnlyForItself(t *testing.T) {
+	t.Parallel()
+	a, _ := newAPI(t)
+	a.Metrics = http.NotFoundHandler()
+	health := NewHealth(a.Options)
+	for path, want := range map[string]int{"/healthz": 204, "/readyz": 204, "/metrics": 401, "/v1/events": 404, "/v1/version": 404, "/hooks/x": 404} {
+		recorder := httptest.NewRecorder()
+
+		health.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+
+		if recorder.Code != want {
+			t.Errorf("%s is answered %d, want %d", path, recorder.Code, want)
+		}
+	}
+}
+
 // operations returns "METHOD path" of every call in the document.
 func operations(a *API) map[string]bool {
 	all := map[string]bool{}

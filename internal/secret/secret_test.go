@@ -236,3 +236,20 @@ func (m memory) DeleteSecret(_ context.Context, project weir.ProjectID, name str
 	delete(m, ref{project, name})
 	return nil
 }
+
+func TestTheMarkTellsKeysApart(t *testing.T) {
+	t.Parallel()
+	text := strings.Repeat("0f", 32)
+	one, err := ParseKey(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, err := ParseKey(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if !bytes.Equal(one.Mark(), same.Mark()) || bytes.Equal(one.Mark(), newKey(t).Mark()) {
+		t.Errorf("%x, %x", one.Mark(), same.Mark())
+	}
+}

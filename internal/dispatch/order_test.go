@@ -180,7 +180,7 @@ func TestTheEndOfASkippedRunIsAppendedWhenThereIsRoomAgain(t *testing.T) {
 		r.start(10)
 		r.apply(each, single)
 		r.event("a")
-		r.refuse.err, r.refuse.times = weir.E("append", weir.DiskFull, "no room"), 3
+		r.refuse.failAppends(3, weir.E("append", weir.DiskFull, "no room"))
 
 		item := r.event("a")
 		r.wait(time.Second)

@@ -64,12 +64,12 @@ func TestAFullDiskDelaysTheStartAndDoesNotEndIt(t *testing.T) {
 		r.event("b")
 		r.settle()
 
-		r.refuse.err, r.refuse.times = weir.E("append", weir.DiskFull, "no room"), 5
+		r.refuse.failAppends(5, weir.E("append", weir.DiskFull, "no room"))
 		r.restart(0)
 		r.wait(time.Minute)
 
-		if got := r.changesOf(l.Run.ID); r.refuse.times != 0 || len(got) != 1 || got[0] != weir.Lost {
-			t.Errorf("%d refusals left, changes %v, want one lost", r.refuse.times, got)
+		if got := r.changesOf(l.Run.ID); r.refuse.left() != 0 || len(got) != 1 || got[0] != weir.Lost {
+			t.Errorf("%d refusals left, changes %v, want one lost", r.refuse.left(), got)
 		}
 	})
 }

@@ -37,17 +37,56 @@ type rig struct {
 	applied func(project weir.ProjectID)
 }
 
-// refusal is a journal that answers some appends with an error.
+// refusal is a journal that answers some appends, or all reads, with an error.
 type refusal struct {
 	*chapter.Journal
-	err   error
-	times int
+
+	mu     sync.Mutex // guards all below
+	err    error
+	times  int
+	unread error
+}
+
+// failAppends makes the next appends fail.
+func (j *refusal) failAppends(times int, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.err, j.times = err, times
+}
+
+// left returns how many appends will yet fail.
+func (j *refusal) left() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.times
+}
+
+func (j *refusal) breakReads(err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.unread = err
+}
+
+func (j *refusal) Read(ctx context.Context, after weir.Seq, limit int) ([]*weir.Record, error) {
+	j.mu.Lock()
+	err := j.unread
+	j.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	return j.Journal.Read(ctx, after, limit)
 }
 
 func (j *refusal) Append(ctx context.Context, batches ...weir.Batch) ([]weir.Receipt, error) {
-	if j.times > 0 {
+	j.mu.Lock()
+	fails := j.times > 0
+	if fails {
 		j.times--
-		return nil, j.err
+	}
+	err := j.err
+	j.mu.Unlock()
+	if fails {
+		return nil, err
 	}
 	return j.Journal.Append(ctx, batches...)
 }
@@ -82,9 +121,14 @@ func inBubble(t *testing.T, test func(t *testing.T, r *rig)) {
 func (r *rig) start(free int) {
 	r.t.Helper()
 	r.workers = &workers{free: free}
-	r.d = dispatch.New(dispatch.Options{
+	r.startWith(dispatch.Options{
 		Journal: r.refuse, State: r.state, Blobs: r.blobs, Applied: r.applied, Logger: slog.New(slog.NewTextHandler(r.t.Output(), nil)), Node: "n1",
 	})
+}
+
+func (r *rig) startWith(o dispatch.Options) {
+	r.t.Helper()
+	r.d = dispatch.New(o)
 	ctx, cancel := context.WithCancel(r.t.Context())
 	ended := make(chan error, 1)
 	r.stop, r.ended = cancel, ended

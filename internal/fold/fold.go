@@ -23,6 +23,7 @@ type Fold struct {
 	owners map[owner]*owner // each once
 	due    dueQueue
 	runs   map[weir.RunID]*liveRun
+	away   map[weir.RunID]struct{} // runs that only state has, which may be a million
 
 	planned []planned
 	matches trigger.Result
@@ -55,8 +56,7 @@ type liveGroup struct {
 	gone    bool
 }
 
-// liveRun is a run in state or on its way there: run is nil while only state
-// has it.
+// liveRun is a run at hand: in state too, or on its way there.
 type liveRun struct {
 	id     weir.RunID
 	run    *weir.Run
@@ -112,7 +112,8 @@ func New(shard weir.Shard, cp *Checkpoint) *Fold {
 		groups:   make(map[weir.GroupID]*liveGroup, len(cp.Groups)),
 		byKey:    make(map[weir.Identity]*liveGroup, len(cp.Groups)),
 		owners:   make(map[owner]*owner),
-		runs:     make(map[weir.RunID]*liveRun, len(cp.Runs)),
+		runs:     make(map[weir.RunID]*liveRun),
+		away:     make(map[weir.RunID]struct{}, len(cp.Runs)),
 		chunks:   make(map[weir.GroupID][]liveChunk),
 		counts:   make(map[countKey]int64),
 		alike:    make(map[alikeKey]int64),
@@ -126,7 +127,7 @@ func New(shard weir.Shard, cp *Checkpoint) *Fold {
 		f.due.schedule(g)
 	}
 	for _, ref := range cp.Runs {
-		f.runs[ref.ID] = &liveRun{id: ref.ID, stored: true}
+		f.away[ref.ID] = struct{}{}
 	}
 	return f
 }
@@ -139,11 +140,11 @@ func (f *Fold) NextDue() (weir.Time, bool) { return f.due.first() }
 
 // Run returns a run in state: nil, true where it must be loaded first.
 func (f *Fold) Run(id weir.RunID) (run *weir.Run, known bool) {
-	r := f.runs[id]
-	if r == nil {
-		return nil, false
+	if r := f.runs[id]; r != nil {
+		return r.run, true
 	}
-	return r.run, true
+	_, known = f.away[id]
+	return nil, known
 }
 
 // Event returns the record of a batch of one where it is still at hand.

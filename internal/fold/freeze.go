@@ -122,7 +122,8 @@ func (f *Fold) Flushed(l *Layer, keep int, busy func(weir.RunID) bool) {
 		}
 		r.event = nil
 		if excess > 0 && r.epoch < f.epoch && !busy(r.id) {
-			r.run = nil
+			delete(f.runs, r.id)
+			f.away[r.id] = struct{}{}
 			excess--
 		}
 	}

@@ -76,7 +76,7 @@ func (f *Fold) needMatches(needs *Needs, rec *weir.Record) {
 }
 
 func (f *Fold) needRun(needs *Needs, id weir.RunID) {
-	if r := f.runs[id]; r != nil && r.run == nil {
+	if _, ok := f.away[id]; ok {
 		needs.Runs = append(needs.Runs, id)
 	}
 }
@@ -153,8 +153,9 @@ func (f *Fold) Give(groups []*weir.Group, runs []*weir.Run) {
 		}
 	}
 	for _, r := range runs {
-		if live := f.runs[r.ID]; live != nil && live.run == nil {
-			live.run = r
+		if _, ok := f.away[r.ID]; ok {
+			delete(f.away, r.ID)
+			f.runs[r.ID] = &liveRun{id: r.ID, run: r, stored: true}
 		}
 	}
 }

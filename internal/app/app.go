@@ -9,16 +9,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
 	"runtime/debug"
-	"sync/atomic"
 	"time"
 
 	"weir"
 	"weir/internal/api"
 	"weir/internal/auth"
 	"weir/internal/config"
-	"weir/internal/dispatch"
 	"weir/internal/ingest"
 	"weir/internal/obs"
 	"weir/internal/order"
@@ -37,17 +34,43 @@ type App struct {
 	log     *slog.Logger
 	metrics *obs.Metrics
 	token   string
+	started time.Time
+	drain   *drain
 
 	*engine
-	dispatch *dispatch.Dispatcher
-	work     *work.Loop
+	rooms    rooms
+	work     *work.Loop // nil without the duty
 	door     *ingest.Door
 	tail     *track.Tail
 	server   *http.Server
 	listener net.Listener
 	unused   unused
-	started  time.Time
-	draining atomic.Bool
+}
+
+// rooms are what differs between a node that is alone and one of several. Loops
+// that are nil are for want of the duty.
+type rooms struct {
+	dispatch dispatcher
+	nodes    api.Nodes
+	shows    func(ctx context.Context) (warning string, err error) // whether what is taken is folded
+	drained  func()                                                // called once the node is told to stop
+	holds    func(hold string) bool                                // whether it alone does that now
+	lost     func() int64                                          // events whose data was missing when they were folded
+
+	dispatching func(ctx context.Context) error // folds, while it may
+	working     func(ctx context.Context) error // tries runs
+	taking      func(ctx context.Context) error // gets runs from another node
+	keeping     func(ctx context.Context) error // upkeep, while it may
+	looking     func(ctx context.Context) error // at what the dispatching node does
+	listed      func(ctx context.Context) error // is one of the nodes
+}
+
+// dispatcher is who dispatches, for all who ask.
+type dispatcher interface {
+	work.Dispatcher
+	order.Dispatcher
+	track.Dispatcher
+	api.Settler
 }
 
 // What one node of several does alone.
@@ -59,7 +82,7 @@ const (
 // Open opens the stores in the data directory, which it makes, takes the
 // address, and makes the rooms. Nothing runs yet. Close or Run must follow.
 func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err error) {
-	a = &App{config: cfg, log: log, metrics: obs.NewMetrics(), started: time.Now()}
+	a = &App{config: cfg, log: log, metrics: obs.NewMetrics(), started: time.Now(), drain: newDrain()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -76,8 +99,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err
 
 // wire makes the rooms and gives each what it asks for.
 func (a *App) wire(ctx context.Context) error {
-	a.measure()
-	key, err := secret.OpenKeyFile(filepath.Join(a.config.Data, keyFile))
+	key, err := a.openKey(ctx)
 	if err != nil {
 		return err
 	}
@@ -88,16 +110,41 @@ func (a *App) wire(ctx context.Context) error {
 	}
 	limits := a.config.Limits
 	types := declared.New(a.state, a.log)
-	a.dispatch = dispatch.New(dispatch.Options{
-		Journal: a.journal, State: a.checkpoint(0), Blobs: a.blobs, Applied: types.Applied, Logger: a.log, Node: a.config.Node,
-		OriginLimit: limits.Origin, Slots: limits.WorkerSlots,
-	})
 	a.door = ingest.New(ingest.Options{
 		Journal: a.journal, Blobs: a.blobs, Types: types, Refusals: a.state, Log: a.log,
 		Limits: doorLimits(limits), InFlight: int64(limits.InFlight), Unverified: int64(limits.HooksInFlight),
 	})
-	a.work = work.New(work.Options{
-		Journal: a.journal, Blobs: a.blobs, Dispatcher: a.dispatch, Secrets: secrets, Logger: a.log, Node: a.config.Node,
+	if a.config.Has(weir.DutyWork) {
+		a.work = a.workLoop(secrets)
+	}
+	a.wireAlone(types.Applied)
+	a.measure()
+
+	reader := &track.Reader{Journal: a.journal, State: a.state, Dispatcher: a.rooms.dispatch, Blobs: a.blobs}
+	a.tail = track.NewTail(track.TailOptions{Journal: a.journal, Reader: reader, Most: limits.Streams, Log: a.log})
+	o := api.Options{
+		Tokens: tokens, Door: a.door, Reader: reader, Streams: a.tail, State: a.state, Secrets: secrets,
+		Settler: a.rooms.dispatch, Nodes: a.rooms.nodes,
+		Hooks:   webhook.New(webhook.Options{Door: a.door, State: a.state, Secrets: secrets, Log: a.log}),
+		Orders:  &order.Orders{Journal: a.journal, State: a.state, Dispatcher: a.rooms.dispatch, Past: reader},
+		Ready:   a.ready,
+		Metrics: a.metrics.Handler(),
+		Version: Version(),
+		Log:     a.log,
+	}
+	if a.config.Has(weir.DutyAPI) {
+		a.serve(api.New(o))
+	} else {
+		a.serve(api.NewHealth(o))
+	}
+	return nil
+}
+
+// workLoop makes the loop that tries runs. Who dispatches is not known yet.
+func (a *App) workLoop(secrets *secret.Store) *work.Loop {
+	limits := a.config.Limits
+	return work.New(work.Options{
+		Journal: a.journal, Blobs: a.blobs, Secrets: secrets, Logger: a.log, Node: a.config.Node,
 		Refuse: func(project weir.ProjectID, e *weir.Event, why error) {
 			a.door.Refuse(ingest.Entry{Project: project, Door: ingest.FoldDoor}, e, why)
 		},
@@ -106,26 +153,6 @@ func (a *App) wire(ctx context.Context) error {
 		Limits: stepLimits(limits),
 		HTTP:   httpcall.Options{Allow: a.config.AllowDestinations, Timeout: limits.StepTimeout.Std()},
 	})
-	reader := &track.Reader{Journal: a.journal, State: a.state, Dispatcher: a.dispatch, Blobs: a.blobs}
-	a.tail = track.NewTail(track.TailOptions{Journal: a.journal, Reader: reader, Most: limits.Streams, Log: a.log})
-	a.server = &http.Server{
-		Handler: api.New(api.Options{
-			Tokens: tokens, Door: a.door, Reader: reader, Streams: a.tail, State: a.state, Secrets: secrets, Settler: a.dispatch, Nodes: alone{a},
-			Hooks:   webhook.New(webhook.Options{Door: a.door, State: a.state, Secrets: secrets, Log: a.log}),
-			Orders:  &order.Orders{Journal: a.journal, State: a.state, Dispatcher: a.dispatch, Past: reader},
-			Ready:   a.ready,
-			Metrics: a.metrics.Handler(),
-			Version: Version(),
-			Log:     a.log,
-		}),
-		ConnState:         a.unused.watch,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
-	}
-	return nil
 }
 
 func doorLimits(l config.Limits) ingest.Limits {
@@ -146,16 +173,6 @@ func (a *App) AdminToken() string { return a.token }
 
 // URL returns where the API is.
 func (a *App) URL() string { return "http://" + a.listener.Addr().String() }
-
-// ready reports whether the server takes events and shows what became of them.
-func (a *App) ready(ctx context.Context) (warning string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	if _, err := a.journal.Append(ctx); err != nil {
-		return "", err // it takes nothing any more, or has no room
-	}
-	return "", a.dispatch.Settle(ctx, 0)
-}
 
 // Close closes what Open opened, in reverse order. It is for an App that does
 // not run.

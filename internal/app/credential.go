@@ -1,9 +1,17 @@
 package app
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 
+	"weir"
 	"weir/internal/auth"
+	"weir/internal/secret"
 	"weir/internal/state"
 )
 
@@ -43,4 +51,52 @@ func fromState(t state.Token) (auth.Token, error) {
 	return auth.Token{
 		Hash: auth.Hash(t.Hash), ID: t.ID, Name: t.Name, Role: role, Project: t.Project, Created: t.Created,
 	}, err
+}
+
+// sealedUnder is where the state notes the mark of the key of its secrets.
+const sealedUnder = "secret key"
+
+// openKey returns the key of the secrets: the configured one, or that in the data
+// directory, where it is made if there is none. All nodes must have one key, so
+// the first leaves its mark in the database, and another is refused.
+func (a *App) openKey(ctx context.Context) (*secret.Key, error) {
+	file := filepath.Join(a.config.Data, keyFile)
+	given := a.config.SecretKey.Reveal()
+	if a.config.Database.IsZero() {
+		return readKey(file, given)
+	}
+	mark, err := a.control.Meta(ctx, sealedUnder)
+	first := weir.CodeOf(err) == weir.NotFound
+	if err != nil && !first {
+		return nil, err
+	}
+	if _, err := os.Stat(file); given == "" && !first && errors.Is(err, fs.ErrNotExist) {
+		return nil, weir.E("open the secrets' key", weir.Invalid,
+			"the secrets in the database are sealed under a key, and this node has none: set WEIR_SECRET_KEY to the one that the other nodes have, "+
+				"or copy their %s to %s", keyFile, file).WithField("secret_key")
+	}
+	key, err := readKey(file, given)
+	switch {
+	case err != nil:
+		return nil, err
+	case first:
+		return key, a.control.PutMeta(ctx, sealedUnder, key.Mark())
+	case !bytes.Equal(mark, key.Mark()):
+		return nil, weir.E("open the secrets' key", weir.Invalid,
+			"the secrets in the database are sealed under another key than this node's: set WEIR_SECRET_KEY to the one that the other nodes have, "+
+				"or copy their %s to %s", keyFile, file).WithField("secret_key")
+	}
+	return key, nil
+}
+
+// readKey reads the key that was given, or that in a file, which it makes where
+// there is none.
+func readKey(file, given string) (*secret.Key, error) {
+	if given != "" {
+		return secret.ParseKey(given)
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	return secret.OpenKeyFile(file)
 }

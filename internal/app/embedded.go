@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"weir"
@@ -58,22 +59,59 @@ func openEmbedded(ctx context.Context, dir string, log *slog.Logger) (e *engine,
 	}, nil
 }
 
-// alone is the one node of the embedded engine.
-type alone struct{ app *App }
+// wireAlone makes this process do all that there is to do.
+func (a *App) wireAlone(applied func(weir.ProjectID)) {
+	limits := a.config.Limits
+	d := &counted{Dispatcher: dispatch.New(dispatch.Options{
+		Journal: a.journal, State: a.checkpoint(0), Blobs: a.blobs, Applied: applied, Logger: a.log, Node: a.config.Node,
+		OriginLimit: limits.Origin, Slots: limits.WorkerSlots,
+	})}
+	a.work.Dispatcher = d
+	a.rooms = rooms{
+		dispatch:    d,
+		nodes:       &alone{a, d},
+		shows:       func(ctx context.Context) (string, error) { return "", d.Settle(ctx, 0) },
+		drained:     d.Drain,
+		holds:       func(string) bool { return true },
+		lost:        d.Lost,
+		dispatching: func(ctx context.Context) error { return d.Run(ctx, a.work) },
+		working:     a.work.Run,
+		keeping:     func(ctx context.Context) error { return a.sweep(ctx, a.named) },
+	}
+}
 
-func (n alone) Nodes(context.Context) ([]weir.Node, error) {
+// counted counts the tries that ended.
+type counted struct {
+	*dispatch.Dispatcher
+	tries atomic.Int64
+}
+
+func (c *counted) Finish(ended []weir.Finish) {
+	c.tries.Add(int64(len(ended)))
+	c.Dispatcher.Finish(ended)
+}
+
+// alone is the one node of the embedded engine.
+type alone struct {
+	app      *App
+	dispatch *counted
+}
+
+func (n *alone) Nodes(context.Context) ([]weir.Node, error) {
 	a := n.app
+	_, draining := a.drain.is()
 	return []weir.Node{{
 		Name: a.config.Node, Duties: a.config.Duties, Version: Version(), Started: weir.TimeOf(a.started), Seen: weir.TimeOf(time.Now()),
-		Draining: a.draining.Load(), Free: a.work.Free(), Holds: []string{shardHold, upkeepHold},
+		Draining: draining, Slots: a.config.Limits.WorkerSlots, Free: a.work.Free(), Share: n.dispatch.tries.Load(),
+		Holds: []string{shardHold, upkeepHold},
 	}}, nil
 }
 
-func (n alone) Drain(_ context.Context, name string) error {
+func (n *alone) Drain(_ context.Context, name string) error {
 	if name != n.app.config.Node {
 		return weir.E("", weir.NotFound, "there is no node %q", name).WithField("name")
 	}
 	return weir.E("", weir.Conflict, "there is no other node to take over: the embedded engine is one process; stop it, and start it again")
 }
 
-func (n alone) Undrain(ctx context.Context, name string) error { return n.Drain(ctx, name) }
+func (n *alone) Undrain(ctx context.Context, name string) error { return n.Drain(ctx, name) }

@@ -15,6 +15,7 @@ import (
 const (
 	requestGrace = 10 * time.Second       // for requests under way
 	unusedGrace  = 500 * time.Millisecond // for the first request on a connection that is open
+	readyTime    = 2 * time.Second        // for the stores to say that they are
 )
 
 // Serve opens a server, tells out where it is and, once, the admin's token, and
@@ -35,42 +36,67 @@ func Serve(ctx context.Context, cfg config.Config, out, logs io.Writer) error {
 	return a.Run(ctx)
 }
 
-// Run serves until ctx ends or a loop cannot go on, then stops in stages: no new
-// requests, no new leases, time for what is under way, the last flush, the
-// stores. It returns nil where ctx ended and all went well.
+// Run serves until ctx ends or a loop cannot go on, then stops in stages: not
+// ready, and no new runs; no new requests; time for what is under way; the last
+// flush, and what this node holds is free for others; the stores. It returns nil
+// where ctx ended and all went well.
 func (a *App) Run(ctx context.Context) error {
 	// Loops end one after the other, so each has a context of its own.
 	base := context.WithoutCancel(ctx)
-	dispatching := begin(base, func(ctx context.Context) error { return a.dispatch.Run(ctx, a.work) })
-	working := begin(base, a.work.Run)
-	refusing := begin(base, a.door.Run)
-	sweeping := begin(base, func(ctx context.Context) error { return a.sweep(ctx, a.named) })
-	telling := begin(base, a.tail.Run)
+	r := &a.rooms
+	listed, looking := begin(base, r.listed), begin(base, r.looking)
+	dispatching, keeping := begin(base, r.dispatching), begin(base, r.keeping)
+	working, taking := begin(base, r.working), begin(base, r.taking)
+	refusing, telling := begin(base, a.door.Run), begin(base, a.tail.Run)
 	serving := begin(base, func(context.Context) error { return a.server.Serve(a.listener) })
 
-	var failed error
 	select {
 	case <-ctx.Done():
+		a.stand(ctx)
+	case <-listed.done:
 	case <-dispatching.done:
+	case <-keeping.done:
 	case <-working.done:
+	case <-taking.done:
 	case <-refusing.done:
 	case <-serving.done:
 	}
-	a.log.Info("stopping")
-	failed = errors.Join(failed, telling.end()) // streams do not end by themselves
-	shutdown, cancel := context.WithTimeout(base, requestGrace)
-	defer cancel()
-	a.server.RegisterOnShutdown(func() { time.AfterFunc(unusedGrace, a.unused.close) })
-	if err := a.server.Shutdown(shutdown); err != nil {
-		_ = a.server.Close() // requests that do not end are cut off
-	}
+	a.log.Info("stopping: no more requests")
+	a.drain.stop()
+	failed := telling.end() // streams do not end by themselves
+	a.shutdown(base)
 	if err := serving.end(); !errors.Is(err, http.ErrServerClosed) {
 		failed = errors.Join(failed, err)
 	}
-	a.dispatch.Drain()
-	failed = errors.Join(failed, sweeping.end(), refusing.end(), working.end(), dispatching.end(), a.Close())
+	a.log.Info("stopping: what is being tried has some time to end")
+	failed = errors.Join(failed, working.end(), taking.end())
+	a.log.Info("stopping: writing what is left")
+	failed = errors.Join(failed, keeping.end(), dispatching.end(), looking.end(), refusing.end(), listed.end(), a.Close())
 	a.log.Info("stopped", "err", failed)
 	return failed
+}
+
+// stand says that the node drains, and answers on for the time that others take
+// to see it.
+func (a *App) stand(ctx context.Context) {
+	a.drain.stop()
+	a.rooms.drained()
+	delay := a.config.Drain().Std()
+	a.log.Info("draining: not ready from now on, and no new runs", "delay", delay)
+	lasting, cancel := context.WithTimeout(context.WithoutCancel(ctx), delay)
+	defer cancel()
+	<-lasting.Done()
+}
+
+// shutdown lets the requests under way end, and cuts off those that do not.
+func (a *App) shutdown(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, requestGrace)
+	defer cancel()
+	a.server.RegisterOnShutdown(func() { time.AfterFunc(unusedGrace, a.unused.close) })
+	if err := a.server.Shutdown(ctx); err != nil {
+		a.log.Warn("cut off requests that did not end", "err", err)
+		_ = a.server.Close()
+	}
 }
 
 // loop is something that runs until its context ends.
@@ -80,11 +106,16 @@ type loop struct {
 	err    error // once done is closed
 }
 
+// begin starts a loop. One that is nil, for want of the duty, only waits.
 func begin(ctx context.Context, run func(context.Context) error) *loop {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &loop{cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(l.done)
+		if run == nil {
+			<-ctx.Done()
+			return
+		}
 		l.err = run(ctx)
 	}()
 	return l

@@ -1,10 +1,25 @@
 package app
 
 import (
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
+	"time"
 )
+
+// serve makes the HTTP server.
+func (a *App) serve(handler http.Handler) {
+	a.server = &http.Server{
+		Handler:           a.drain.closing(handler),
+		ConnState:         a.unused.watch,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+}
 
 // unused are the connections over which nothing has come yet. A server that
 // stops would wait five seconds for a first request on each (http.Server's

@@ -27,11 +27,13 @@ func (d *Dispatcher) start(ctx context.Context) error {
 		began = 0 // nothing was started before: rates are not used up
 	}
 	d.lanes = lane.New(lane.Limits{Pipeline: d.pipelineLimits, Origin: d.originLimits, Outside: d.Slots - d.Slots/keptSlots}, began)
+	d.lanes.Expect(len(cp.Runs))
 	for _, r := range cp.Runs {
 		if r.State == weir.RunPending {
 			d.lanes.Add(lane.Run{ID: r.ID, Lane: r.Lane, Due: r.Due, Turn: r.Queued, Holds: r.Holds, Fresh: true})
 		}
 	}
+	cp.Runs = nil // a million take 100 MB
 	breakers := make([]lane.Breaker, len(cp.Breakers))
 	for i, row := range cp.Breakers {
 		breakers[i] = lane.Breaker(row)

@@ -4,7 +4,7 @@ import "weir"
 
 // waitingCount returns how many runs wait, for time, gates or their turn.
 func (s *Set) waitingCount() int {
-	n := len(s.waiting)
+	n := s.waiting.count
 	for id, t := range s.tickets {
 		if t.pos != absent && !s.isInLane(id) {
 			n++

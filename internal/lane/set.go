@@ -1,6 +1,10 @@
 package lane
 
-import "weir"
+import (
+	"slices"
+
+	"weir"
+)
 
 // Run is a run as a Set is told of it.
 type Run struct {
@@ -29,7 +33,7 @@ type Set struct {
 	projects map[weir.ProjectID]*project
 	turns    turns
 
-	waiting map[weir.RunID]int32 // slot; of ordered runs only those that stand in their lane
+	waiting finder // of ordered runs only those that stand in their lane
 	slots   slots
 	lanes   slab[*lane]
 	later   node // root: its kids are the lanes whose first run was not due when last looked at
@@ -57,12 +61,18 @@ func New(limits Limits, now weir.Time) *Set {
 		now:         now,
 		tickets:     map[weir.RunID]*ticket{},
 		projects:    map[weir.ProjectID]*project{},
-		waiting:     map[weir.RunID]int32{},
 		later:       node{pos: absent},
 		running:     map[weir.RunID]running{},
 		failing:     map[*gate]struct{}{},
 		manyFailing: fewFailing,
 	}
+}
+
+// Expect makes room for n runs that will be added, so that a million cost no
+// more than their memory.
+func (s *Set) Expect(n int) {
+	s.waiting.expect(s.waiting.count + n)
+	s.slots.items = slices.Grow(s.slots.items, n)
 }
 
 // Add makes a run wait until it is due and its gates are open and, if it is
@@ -80,7 +90,7 @@ func (s *Set) Add(r Run) {
 // wait puts a run into its lane, or moves it there.
 func (s *Set) wait(r *Run) {
 	name := laneName{r.Lane, r.Fresh}
-	if i, ok := s.waiting[r.ID]; ok {
+	if i, ok := s.waiting.find(&s.slots, r.ID); ok {
 		w := s.slots.items[i]
 		l := s.lanes.items[w.lane]
 		if l.name == name {
@@ -95,7 +105,7 @@ func (s *Set) wait(r *Run) {
 	}
 	l := s.lane(name)
 	i := s.slots.put(slot{id: r.ID, lane: l.num})
-	s.waiting[r.ID] = i
+	s.waiting.add(&s.slots, i)
 	l.runs = push(&s.slots, l.runs, waiter{r.Due, i})
 	if l.runs[0].slot == i {
 		s.requeue(l)
@@ -115,13 +125,13 @@ func (s *Set) Remove(id weir.RunID) {
 }
 
 func (s *Set) isInLane(id weir.RunID) bool {
-	_, ok := s.waiting[id]
+	_, ok := s.waiting.find(&s.slots, id)
 	return ok
 }
 
 // unlane takes a run out of its lane, if it stands there.
 func (s *Set) unlane(id weir.RunID) bool {
-	i, ok := s.waiting[id]
+	i, ok := s.waiting.find(&s.slots, id)
 	if ok {
 		s.unwait(s.lanes.items[s.slots.items[i].lane], int(s.slots.items[i].pos))
 	}
@@ -149,7 +159,7 @@ func (s *Set) stop(id weir.RunID) {
 func (s *Set) unwait(l *lane, pos int) {
 	i := l.runs[pos].slot
 	l.runs = remove(&s.slots, l.runs, pos)
-	delete(s.waiting, s.slots.items[i].id)
+	s.waiting.remove(&s.slots, s.slots.items[i].id)
 	s.slots.drop(i)
 	if pos == 0 {
 		s.requeue(l)
@@ -303,10 +313,10 @@ func (s *Set) Running(id weir.RunID) bool {
 // for a restart, not for each pass.
 func (s *Set) Due(now weir.Time) []weir.RunID {
 	var due []weir.RunID
-	for id, i := range s.waiting {
+	for i := range s.waiting.all() {
 		at := s.slots.items[i]
 		if s.lanes.items[at.lane].runs[at.pos].due <= now {
-			due = append(due, id)
+			due = append(due, at.id)
 		}
 	}
 	return due

@@ -68,7 +68,7 @@ func (w Wait) String() string {
 func (s *Set) Why(id weir.RunID, now weir.Time) (Wait, bool) {
 	s.tell(now)
 	t := s.tickets[id]
-	i, ok := s.waiting[id]
+	i, ok := s.waiting.find(&s.slots, id)
 	switch {
 	case !ok && (t == nil || t.pos == absent):
 		return Wait{}, false

@@ -21,6 +21,8 @@ const (
 type Dialect struct {
 	Having    string // the body has these bytes in it
 	Execution string // it is one of executions, so between line breaks
+	Leased    string // the lease is the run's
+	Running   string // what leases and their runs are read from, in this order: leases are few
 }
 
 // Snapshot is one snapshot of an engine, in which lists are read.
@@ -145,14 +147,6 @@ func (d Dialect) GroupsPage(w *Where, f GroupFilter) (string, []any) {
 	return w.page(`SELECT `+GroupColumns+` FROM groups`, f.Limit)
 }
 
-// The lists of runs by state. A pending run with a lease is running.
-const (
-	listRuns    = `SELECT ` + RunColumns + ` FROM runs`
-	listRunning = `SELECT ` + RunColumns + ` FROM leases CROSS JOIN runs` // in this order: leases are few
-	leased      = ` AND runs.id = leases.run`
-	notLeased   = ` AND NOT EXISTS (SELECT 1 FROM leases WHERE leases.run = runs.id)`
-)
-
 // ListRuns returns a page of the runs in state, newest first.
 func (d Dialect) ListRuns(ctx context.Context, s Snapshot, f RunFilter) (runs []*weir.Run, l Listed, err error) {
 	f.Limit = limitOf(f.Limit)
@@ -217,7 +211,8 @@ func RunsWhere(st weir.RunState, f RunFilter) *Where {
 	return w
 }
 
-// RunsPage adds the other conditions and returns the query with its arguments.
+// RunsPage adds the other conditions and returns the query with its arguments. A
+// pending run with a lease is running.
 func (d Dialect) RunsPage(w *Where, st weir.RunState, f RunFilter) (string, []any) {
 	for _, c := range [...]struct{ condition, text string }{
 		{"pipeline = ?", f.Pipeline}, {"trigger = ?", f.Trigger}, {d.Execution, f.Execution},
@@ -229,14 +224,14 @@ func (d Dialect) RunsPage(w *Where, st weir.RunState, f RunFilter) (string, []an
 	if f.Having != "" {
 		w.and(d.Having, []byte(f.Having))
 	}
-	from := listRuns
+	from := "runs"
 	switch st {
 	case weir.RunPending:
-		w.text.WriteString(notLeased)
+		w.text.WriteString(" AND NOT EXISTS (SELECT 1 FROM leases WHERE " + d.Leased + ")")
 	case weir.RunRunning:
-		from = listRunning
-		w.text.WriteString(leased)
+		from = d.Running
+		w.text.WriteString(" AND " + d.Leased)
 	case weir.RunWaiting, weir.RunSucceeded, weir.RunDead, weir.RunCancelled:
 	}
-	return w.page(from, f.Limit)
+	return w.page(`SELECT `+RunColumns+` FROM `+from, f.Limit)
 }

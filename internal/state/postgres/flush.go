@@ -26,46 +26,46 @@ func (s *State) Tenure(token int64) *Tenure { return &Tenure{State: s, token: to
 // would hold the locks of those that were sent: the server begins when it has all
 // of it. All parts see the state before it and none sees another's, so no row may
 // be written by two of them. They write nothing where the cursor is not moved;
-// the hold stays locked against a new holder until the end, because one that
-// loaded in between would not find what is being written.
+// the hold's token stays locked until the end, because a new holder that loaded
+// in between would not find what is being written.
 const flush = `WITH
 held AS MATERIALIZED (
-  SELECT 1 FROM holds WHERE name = $6 AND token = $4 FOR SHARE
+  SELECT 1 FROM holds WHERE name = $6 AND token = $4 FOR KEY SHARE
 ), moved AS (
   UPDATE cursors SET cursor = $3, at_us = $7, token = $4, flushes = $5
   WHERE shard = $1 AND cursor = $2 AND EXISTS (SELECT 1 FROM held)
     AND (token = $4 AND flushes = $5 - 1 OR token < $4 AND $5 = 1)
   RETURNING 1
 ), put_groups AS (
-  INSERT INTO groups (` + groupColumns + `)
-  SELECT * FROM unnest($8::bytea[], $9::int[], $10::text[], $11::bytea[], $12::bigint[], $13::bytea[])
+  INSERT INTO groups (shard, ` + groupColumns + `)
+  SELECT $1, * FROM unnest($8::bytea[], $9::int[], $10::text[], $11::bytea[], $12::bigint[], $13::bytea[])
   WHERE EXISTS (SELECT 1 FROM moved)
-  ON CONFLICT (id) DO UPDATE SET key_hash = excluded.key_hash, due_us = excluded.due_us, body = excluded.body
+  ON CONFLICT (shard, id) DO UPDATE SET key_hash = excluded.key_hash, due_us = excluded.due_us, body = excluded.body
   RETURNING 1
 ), cut_groups AS (
-  DELETE FROM groups WHERE id = ANY ($14::bytea[]) AND EXISTS (SELECT 1 FROM moved)
+  DELETE FROM groups WHERE shard = $1 AND id = ANY ($14::bytea[]) AND EXISTS (SELECT 1 FROM moved)
   RETURNING 1
 ), put_chunks AS (
-  INSERT INTO chunks (` + chunkColumns + `)
-  SELECT * FROM unnest($15::bytea[], $16::int[], $17::bytea[])
+  INSERT INTO chunks (shard, ` + chunkColumns + `)
+  SELECT $1, * FROM unnest($15::bytea[], $16::int[], $17::bytea[])
   WHERE EXISTS (SELECT 1 FROM moved)
-  ON CONFLICT (grp, idx) DO UPDATE SET members = excluded.members
+  ON CONFLICT (shard, grp, idx) DO UPDATE SET members = excluded.members
   RETURNING 1
 ), cut_chunks AS (
-  DELETE FROM chunks WHERE grp = ANY ($18::bytea[]) AND EXISTS (SELECT 1 FROM moved)
+  DELETE FROM chunks WHERE shard = $1 AND grp = ANY ($18::bytea[]) AND EXISTS (SELECT 1 FROM moved)
   RETURNING 1
 ), put_runs AS (
-  INSERT INTO runs (` + runColumns + `)
-  SELECT * FROM unnest($19::bytea[], $20::int[], $21::smallint[], $22::text[], $23::text[], $24::text[], $25::bigint[],
+  INSERT INTO runs (shard, ` + runColumns + `)
+  SELECT $1, * FROM unnest($19::bytea[], $20::int[], $21::smallint[], $22::text[], $23::text[], $24::text[], $25::bigint[],
     $26::bigint[], $27::bigint[], $28::bool[], $29::text[], $30::text[], $31::bytea[])
   WHERE EXISTS (SELECT 1 FROM moved)
-  ON CONFLICT (id) DO UPDATE SET
+  ON CONFLICT (shard, id) DO UPDATE SET
     state = excluded.state, pipeline = excluded.pipeline, lane_key = excluded.lane_key, origin = excluded.origin,
     due_us = excluded.due_us, queued_us = excluded.queued_us, queued_seq = excluded.queued_seq, holds = excluded.holds,
     trigger = excluded.trigger, executions = excluded.executions, body = excluded.body
   RETURNING 1
 ), cut_runs AS (
-  DELETE FROM runs WHERE id = ANY ($32::bytea[]) AND EXISTS (SELECT 1 FROM moved)
+  DELETE FROM runs WHERE shard = $1 AND id = ANY ($32::bytea[]) AND EXISTS (SELECT 1 FROM moved)
   RETURNING 1
 ), put_definitions AS (
   INSERT INTO definitions (` + definitionColumns + `)
@@ -127,11 +127,8 @@ const clock = `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`
 func (t *Tenure) Flush(ctx context.Context, l *fold.Layer) error {
 	t.flushing.Lock()
 	defer t.flushing.Unlock()
-	args := append([]any{
-		int16(t.shard), int64(l.From), int64(l.To), t.token, t.flushed + 1, holdName(t.shard), int64(l.At),
-	}, t.layerArgs(l)...)
 	var moved, rows int64
-	_, err := t.first(ctx, "flush", flush, args, func(r row) error {
+	_, err := t.first(ctx, "flush", flush, t.flushArgs(l), func(r row) error {
 		moved, rows = r.int(0), r.int(1)
 		return nil
 	})
@@ -143,6 +140,12 @@ func (t *Tenure) Flush(ctx context.Context, l *fold.Layer) error {
 		t.wrote.Add(moved + rows)
 	}
 	return err
+}
+
+func (t *Tenure) flushArgs(l *fold.Layer) []any {
+	return append([]any{
+		int16(t.shard), int64(l.From), int64(l.To), t.token, t.flushed + 1, holdName(t.shard), int64(l.At),
+	}, t.layerArgs(l)...)
 }
 
 const selectFlushed = `SELECT 1 FROM cursors WHERE shard = $1 AND cursor = $2 AND token = $3 AND flushes = $4`

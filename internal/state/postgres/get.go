@@ -17,9 +17,9 @@ const (
 )
 
 const (
-	groupsByID    = `SELECT ` + groupColumns + ` FROM groups WHERE id = ANY ($1::bytea[])`
-	runsByID      = `SELECT ` + runColumns + ` FROM runs WHERE id = ANY ($1::bytea[])`
-	chunksByGroup = `SELECT ` + chunkColumns + ` FROM chunks WHERE grp = ANY ($1::bytea[]) ORDER BY grp, idx`
+	groupsByID    = `SELECT ` + groupColumns + ` FROM groups WHERE shard = $1 AND id = ANY ($2::bytea[])`
+	runsByID      = `SELECT ` + runColumns + ` FROM runs WHERE shard = $1 AND id = ANY ($2::bytea[])`
+	chunksByGroup = `SELECT ` + chunkColumns + ` FROM chunks WHERE shard = $1 AND grp = ANY ($2::bytea[]) ORDER BY grp, idx`
 )
 
 // Groups returns the open groups with the given ids, in any order. Those that
@@ -46,7 +46,7 @@ func byIDs[ID ~[16]byte, T any](ctx context.Context, s *State, op, text string, 
 		return nil, nil
 	}
 	found := make([]T, 0, len(ids))
-	err := s.query(ctx, op, text, []any{bytesOf(ids)}, func(r row) error {
+	err := s.query(ctx, op, text, []any{int16(s.shard), bytesOf(ids)}, func(r row) error {
 		v, err := scan(r)
 		found = append(found, v)
 		return err

@@ -21,6 +21,9 @@ func (s *State) Cursor(ctx context.Context) (seq weir.Seq, at weir.Time, err err
 var dialect = state.Dialect{
 	Having:    `0 < position(?::bytea IN body)`,
 	Execution: `0 < position(E'\n' || ?::text || E'\n' IN E'\n' || executions || E'\n')`,
+	Leased:    "leases.shard = runs.shard AND leases.run = runs.id",
+	Running: `leases CROSS JOIN LATERAL (
+  SELECT * FROM runs WHERE runs.shard = leases.shard AND runs.id = leases.run OFFSET 0) AS runs`, // which the planner does not see through
 }
 
 // ListGroups returns a page of open groups, newest first.

@@ -13,10 +13,10 @@ const (
 	selectLeases   = `SELECT ` + leaseColumns + `, until_us <= ` + clock + ` FROM leases WHERE shard = $1 ORDER BY run`
 	selectBreakers = `SELECT ` + breakerColumns + ` FROM breakers WHERE shard = $1 ORDER BY project, origin`
 
-	countGroups     = `SELECT count(*) FROM groups`
-	selectGroupRefs = `SELECT id, key_hash, due_us, project, trigger FROM groups`
-	countRuns       = `SELECT count(*) FROM runs`
-	selectRunRefs   = `SELECT id, project, state, pipeline, lane_key, origin, due_us, queued_us, queued_seq, holds FROM runs`
+	countGroups     = `SELECT count(*) FROM groups WHERE shard = $1`
+	selectGroupRefs = `SELECT id, key_hash, due_us, project, trigger FROM groups WHERE shard = $1`
+	countRuns       = `SELECT count(*) FROM runs WHERE shard = $1`
+	selectRunRefs   = `SELECT id, project, state, pipeline, lane_key, origin, due_us, queued_us, queued_seq, holds FROM runs WHERE shard = $1`
 )
 
 // Load reads what the fold goes on from, as one snapshot. Versions are all that
@@ -70,13 +70,13 @@ func loadDefinitions(ctx context.Context, q *reading, p *fold.Checkpoint) error 
 }
 
 func loadGroups(ctx context.Context, q *reading, p *fold.Checkpoint) error {
-	n, err := q.count(ctx, countGroups)
+	n, err := q.count(ctx, countGroups, int16(q.shard))
 	if err != nil {
 		return err
 	}
 	p.Groups = make([]fold.GroupRef, 0, n)
 	texts := interned{}
-	return q.each(ctx, selectGroupRefs, nil, func(r row) error {
+	return q.each(ctx, selectGroupRefs, []any{int16(q.shard)}, func(r row) error {
 		id, err := r.id(0)
 		if err != nil {
 			return err
@@ -90,13 +90,13 @@ func loadGroups(ctx context.Context, q *reading, p *fold.Checkpoint) error {
 }
 
 func loadRuns(ctx context.Context, q *reading, p *fold.Checkpoint) error {
-	n, err := q.count(ctx, countRuns)
+	n, err := q.count(ctx, countRuns, int16(q.shard))
 	if err != nil {
 		return err
 	}
 	p.Runs = make([]fold.RunRef, 0, n)
 	texts := interned{}
-	return q.each(ctx, selectRunRefs, nil, func(r row) error {
+	return q.each(ctx, selectRunRefs, []any{int16(q.shard)}, func(r row) error {
 		id, err := r.id(0)
 		p.Runs = append(p.Runs, fold.RunRef{
 			ID: id, State: weir.RunState(r.int(2)), Due: r.time(6), Queued: r.turn(7), Holds: r.bool(9),
@@ -110,10 +110,8 @@ func loadRuns(ctx context.Context, q *reading, p *fold.Checkpoint) error {
 
 func loadLeases(ctx context.Context, q *reading, p *fold.Checkpoint) error {
 	return q.each(ctx, selectLeases, []any{int16(q.shard)}, func(r row) error {
-		id, err := r.id(0)
-		p.Leases = append(p.Leases, fold.LeaseRow{
-			Run: id, Node: r.text(1), Try: int(r.int(2)), Began: r.time(3), Begun: r.bool(4), Over: r.bool(5),
-		})
+		l, err := scanLease(r)
+		p.Leases = append(p.Leases, l)
 		return err
 	})
 }
@@ -127,8 +125,8 @@ func loadBreakers(ctx context.Context, q *reading, p *fold.Checkpoint) error {
 	})
 }
 
-func (q *reading) count(ctx context.Context, text string) (n int64, err error) {
-	err = q.each(ctx, text, nil, func(r row) error {
+func (q *reading) count(ctx context.Context, text string, args ...any) (n int64, err error) {
+	err = q.each(ctx, text, args, func(r row) error {
 		n = r.int(0)
 		return nil
 	})

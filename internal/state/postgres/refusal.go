@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"math"
+	"slices"
 
 	"weir"
 	"weir/internal/state"
@@ -22,10 +23,7 @@ FROM unnest($1::int[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::tex
 	addRefusals = `INSERT INTO refusal_counts (` + refusalCountColumns + `)
 SELECT project, code, door, count(*) FROM unnest($1::int[], $2::text[], $3::text[]) AS f (project, code, door) GROUP BY 1, 2, 3
 ON CONFLICT (project, code, door) DO UPDATE SET n = refusal_counts.n + excluded.n`
-	trimRefusals = `DELETE FROM refusals USING (
-  SELECT project, (SELECT max(n) FROM refusals WHERE project = p.project) - $2::bigint AS last
-  FROM (SELECT DISTINCT unnest($1::int[]) AS project) AS p) AS old
-WHERE refusals.project = old.project AND refusals.n <= old.last`
+	trimRefusals = `DELETE FROM refusals WHERE project = $1 AND n <= (SELECT max(n) FROM refusals WHERE project = $1) - $2::bigint`
 
 	selectRefusals     = `SELECT ` + refusalColumns + ` FROM refusals WHERE project = $1 AND n < $2 ORDER BY n DESC LIMIT $3`
 	selectRefusalCount = `SELECT ` + refusalCountColumns + ` FROM refusal_counts WHERE project = $1 ORDER BY code, door`
@@ -44,17 +42,22 @@ func (s *State) AddRefusals(ctx context.Context, refusals []weir.Refusal) error 
 	projects := column(refusals, func(f *weir.Refusal) int32 { return int32(f.Project) })
 	doors := text(func(f *weir.Refusal) string { return f.Door })
 	codes := text(func(f *weir.Refusal) string { return string(f.Code) })
-	return s.together(ctx, "add refusals",
-		statement{lockRefusals, nil},
-		statement{putRefusals, []any{
+	statements := []statement{
+		{lockRefusals, nil},
+		{putRefusals, []any{
 			projects, column(refusals, func(f *weir.Refusal) int64 { return int64(f.At) }), doors, codes,
 			text(func(f *weir.Refusal) string { return f.Reason }), text(func(f *weir.Refusal) string { return f.Field }),
 			text(func(f *weir.Refusal) string { return f.Source }), text(func(f *weir.Refusal) string { return f.ID }),
 			text(func(f *weir.Refusal) string { return f.Type }),
 		}},
-		statement{addRefusals, []any{projects, codes, doors}},
-		statement{trimRefusals, []any{projects, int64(state.RefusalsKept)}},
-	)
+		{addRefusals, []any{projects, codes, doors}},
+	}
+	projects = slices.Clone(projects) // what is sent stays in its order
+	slices.Sort(projects)
+	for _, project := range slices.Compact(projects) {
+		statements = append(statements, statement{trimRefusals, []any{project, int64(state.RefusalsKept)}})
+	}
+	return s.together(ctx, "add refusals", statements...)
 }
 
 // ListRefusals returns a project's refusals with numbers below before, or the

@@ -22,6 +22,8 @@ func (s *State) Cursor(ctx context.Context) (seq weir.Seq, at weir.Time, err err
 var dialect = state.Dialect{
 	Having:    "0 < instr(body, ?)",
 	Execution: "0 < instr(char(10) || executions || char(10), char(10) || ? || char(10))",
+	Leased:    "leases.run = runs.id",
+	Running:   "leases CROSS JOIN runs",
 }
 
 // ListGroups returns a page of open groups, newest first.

@@ -63,13 +63,13 @@ func New(o Options) *Loop {
 		o.Lease = defaultLease
 	}
 	if o.Clock == nil {
-		o.Clock = sinceBoot
+		o.Clock = SinceBoot
 	}
 	return &Loop{Options: o, margin: o.Lease * 2 / 15, check: o.Lease / 60}
 }
 
-// sinceBoot goes on while the machine is suspended, as Go's clock does not.
-func sinceBoot() time.Duration {
+// SinceBoot is a clock that goes on while the machine is suspended, as Go's clock does not.
+func SinceBoot() time.Duration {
 	var ts unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {
 		return math.MaxInt64 // without a clock nobody holds anything

@@ -489,7 +489,7 @@ func TestAtACleanEndTriesHereAreWaitedForAndThenLost(t *testing.T) {
 		}
 
 		r.startIn(f, "n2", 5)
-		r.wait(time.Second)
+		r.wait(10 * time.Millisecond)
 
 		if got := r.changesOf(leases[0].Run.ID); len(got) != 1 || got[0] != weir.Succeeded {
 			t.Errorf("changes of the run that ended: %v", got)

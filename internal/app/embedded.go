@@ -30,24 +30,13 @@ func openEmbedded(ctx context.Context, dir string, log *slog.Logger) (e *engine,
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
-	j, err := chapter.Open(ctx, chapter.Options{Dir: filepath.Join(dir, journalDir), Logger: log})
-	if err != nil {
-		return nil, fmt.Errorf("open the journal: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, j.Close())
-		}
-	}()
-	b, err := blob.New(filepath.Join(dir, blobDir))
+	j, s, err := openStores(ctx, dir, log)
 	if err != nil {
 		return nil, err
 	}
-	s, err := sqlite.Open(ctx, sqlite.Options{
-		Path: filepath.Join(dir, stateFile), DataID: j.DataID(), Began: j.Head() > 0, Logger: log,
-	})
+	b, err := blob.New(filepath.Join(dir, blobDir))
 	if err != nil {
-		return nil, fmt.Errorf("open the state: %w", err)
+		return nil, errors.Join(err, s.Close(), j.Close())
 	}
 	return &engine{
 		journal: j, state: s, control: s, blobs: blobs[*blob.Writer]{b},
@@ -57,6 +46,26 @@ func openEmbedded(ctx context.Context, dir string, log *slog.Logger) (e *engine,
 		},
 		close: func() error { return errors.Join(s.Close(), j.Close()) },
 	}, nil
+}
+
+// openStores opens the journal and, beside it, the state.
+func openStores(ctx context.Context, dir string, log *slog.Logger) (*chapter.Journal, *preloaded, error) {
+	var s *preloaded
+	var failed error
+	j, err := chapter.Open(ctx, chapter.Options{Dir: filepath.Join(dir, journalDir), Logger: log, Opening: func(o chapter.Opening) {
+		s, failed = preload(ctx, sqlite.Options{Path: filepath.Join(dir, stateFile), DataID: o.DataID, Began: o.Began, Logger: log})
+	}})
+	switch {
+	case err != nil:
+		err = fmt.Errorf("open the journal: %w", err)
+		if s != nil {
+			err = errors.Join(err, s.Close())
+		}
+		return nil, nil, err
+	case failed != nil:
+		return nil, nil, errors.Join(failed, j.Close())
+	}
+	return j, s, nil
 }
 
 // wireAlone makes this process do all that there is to do.

@@ -47,6 +47,15 @@ type Options struct {
 	QueueBytes int64  // of their encoded size; 64 MiB
 	Logger     *slog.Logger
 	Now        func() time.Time // the wall clock
+	// Opening is called, if set, when Open has the directory for itself and is
+	// about to read it: what does not need the records can be done beside that.
+	Opening func(Opening)
+}
+
+// Opening is what is known of a journal before it is read.
+type Opening struct {
+	DataID [16]byte
+	Began  bool // there are records, unless those are the torn end of a first append
 }
 
 const (

@@ -19,6 +19,9 @@ func (j *Journal) recover(ctx context.Context) (*committer, error) {
 		return nil, err
 	}
 	j.reserve()
+	if err := j.tell(); err != nil {
+		return nil, err
+	}
 	s := scan{j: j}
 	for i, f := range j.chapters[:len(j.chapters)-1] {
 		if err := s.full(ctx, f, j.chapters[i+1].first); err != nil {
@@ -35,6 +38,21 @@ func (j *Journal) recover(ctx context.Context) (*committer, error) {
 		j: j, active: active, next: active.next(), synced: s.off, allocated: s.off, before: s.before,
 		clock: clock{last: s.at},
 	}, nil
+}
+
+// tell calls who does something beside the reading.
+func (j *Journal) tell() error {
+	if j.opts.Opening == nil {
+		return nil
+	}
+	f := j.chapters[0]
+	b := make([]byte, frameHeader)
+	if _, err := f.disk.ReadAt(b, dataStart); err != nil && !errors.Is(err, io.EOF) {
+		return unreadable(f.name, err)
+	}
+	_, began := readFrameHeader(b, f.id)
+	j.opts.Opening(Opening{j.dataID, began || len(j.chapters) > 1})
+	return nil
 }
 
 // openAll opens every chapter and checks that they belong together. A chapter

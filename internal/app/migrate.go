@@ -11,6 +11,8 @@ import (
 	"weir"
 	"weir/internal/config"
 	"weir/internal/journal/chapter"
+	"weir/internal/pg"
+	"weir/internal/state"
 	"weir/internal/state/sqlite"
 )
 
@@ -28,12 +30,11 @@ type Migration struct {
 // could apply it; or, with none of them, to apply it.
 type Migrating struct{ Status, SQL, DryRun bool }
 
-// Migrate applies the migrations that the state in the data directory lacks,
-// without serving, and returns all migrations as they were before. A directory
-// that a server has is Unavailable, one without data NotFound.
+// Migrate applies the migrations that the state lacks, without serving, and
+// returns all migrations as they were before. A data directory that a server has
+// is Unavailable, one without data NotFound; a database may be in use.
 func Migrate(ctx context.Context, cfg config.Config, m Migrating) (all []Migration, err error) {
-	path := filepath.Join(cfg.Data, stateFile)
-	applied, pending, err := sqlite.Migrations(ctx, path)
+	applied, pending, err := migrations(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -50,19 +51,46 @@ func Migrate(ctx context.Context, cfg config.Config, m Migrating) (all []Migrati
 	if m.Status || m.SQL {
 		return all, nil
 	}
+	return all, migrate(ctx, cfg, len(pending) > 0 && !m.DryRun)
+}
+
+func migrations(ctx context.Context, cfg config.Config) ([]state.Applied, []state.Migration, error) {
+	if !cfg.Database.IsZero() {
+		return pg.Migrations(ctx, cfg.Database.Reveal())
+	}
+	return sqlite.Migrations(ctx, filepath.Join(cfg.Data, stateFile))
+}
+
+// migrate opens what it would migrate, and does if it shall.
+func migrate(ctx context.Context, cfg config.Config, shall bool) (err error) {
+	if !cfg.Database.IsZero() {
+		return migrateDatabase(ctx, cfg, shall)
+	}
 	j, err := openJournal(ctx, cfg)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, j.Close()) }()
-	if m.DryRun || len(pending) == 0 {
-		return all, nil
+	if !shall {
+		return nil
 	}
-	s, err := sqlite.Open(ctx, sqlite.Options{Path: path, DataID: j.DataID(), Began: j.Head() > 0})
+	s, err := sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(cfg.Data, stateFile), DataID: j.DataID(), Began: j.Head() > 0})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return all, s.Close()
+	return s.Close()
+}
+
+func migrateDatabase(ctx context.Context, cfg config.Config, shall bool) error {
+	if !shall {
+		return nil
+	}
+	db, err := pg.Open(ctx, pg.Options{URL: cfg.Database.Reveal(), Name: "migrate"})
+	if err != nil {
+		return err
+	}
+	db.Close()
+	return nil
 }
 
 // openJournal opens the journal of a data directory that there is.

@@ -29,6 +29,7 @@ func preload(ctx context.Context, o sqlite.Options) (*preloaded, error) {
 		return nil, fmt.Errorf("open the state: %w", err)
 	}
 	p := &preloaded{s, make(chan checkpoint, 1)}
+	ctx = context.WithoutCancel(ctx) // a server that is told to stop still writes what it has
 	go func() {
 		defer close(p.first)
 		c, err := s.Load(ctx)

@@ -30,7 +30,7 @@ func (d *Dispatcher) start(ctx context.Context) error {
 	d.lanes.Expect(len(cp.Runs))
 	for _, r := range cp.Runs {
 		if r.State == weir.RunPending {
-			d.lanes.Add(lane.Run{ID: r.ID, Lane: r.Lane, Due: r.Due, Turn: r.Queued, Holds: r.Holds, Fresh: true})
+			d.lanes.Add(lane.Run{ID: r.ID, Lane: *r.Lane, Due: r.Due, Turn: r.Queued, Holds: r.Holds, Fresh: true})
 		}
 	}
 	cp.Runs = nil // a million take 100 MB

@@ -84,12 +84,12 @@ type GroupRef struct {
 	Trigger string
 }
 
-// RunRef is what the fold keeps in memory of every run in state.
+// RunRef is what is loaded of every run in state.
 type RunRef struct {
 	ID     weir.RunID
 	State  weir.RunState
 	Holds  bool
 	Due    weir.Time
-	Lane   weir.Lane
+	Lane   *weir.Lane // runs of the same lane share it
 	Queued weir.Precedence
 }

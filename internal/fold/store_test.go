@@ -93,7 +93,7 @@ func (s *store) checkpoint() *fold.Checkpoint {
 		})
 	}
 	for _, r := range s.runs {
-		cp.Runs = append(cp.Runs, fold.RunRef{ID: r.ID, State: r.State, Due: r.Due, Lane: r.Lane, Queued: r.Queued, Holds: r.Holds})
+		cp.Runs = append(cp.Runs, fold.RunRef{ID: r.ID, State: r.State, Due: r.Due, Lane: &r.Lane, Queued: r.Queued, Holds: r.Holds})
 	}
 	return cp
 }

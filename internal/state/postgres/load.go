@@ -20,8 +20,8 @@ const (
 )
 
 // Load reads what the fold goes on from, as one snapshot. Versions are all that
-// were ever installed, since a group or run may name an old one. Texts that
-// repeat in Runs are held once.
+// were ever installed, since a group or run may name an old one. Lanes
+// that repeat in Runs are held once.
 func (s *State) Load(ctx context.Context) (*fold.Checkpoint, error) {
 	var p *fold.Checkpoint
 	err := s.snapshot(ctx, "load state", func(q *reading) error {
@@ -95,14 +95,18 @@ func loadRuns(ctx context.Context, q *reading, p *fold.Checkpoint) error {
 		return err
 	}
 	p.Runs = make([]fold.RunRef, 0, n)
-	texts := interned{}
+	lanes, texts := map[weir.Lane]*weir.Lane{}, interned{}
 	return q.each(ctx, selectRunRefs, []any{int16(q.shard)}, func(r row) error {
 		id, err := r.id(0)
+		lane := weir.Lane{Project: weir.ProjectID(r.int(1)), Pipeline: texts.of(r[3]), Key: texts.of(r[4]), Origin: texts.of(r[5])}
+		shared := lanes[lane]
+		if shared == nil {
+			own := lane
+			shared = &own
+			lanes[lane] = shared
+		}
 		p.Runs = append(p.Runs, fold.RunRef{
-			ID: id, State: weir.RunState(r.int(2)), Due: r.time(6), Queued: r.turn(7), Holds: r.bool(9),
-			Lane: weir.Lane{
-				Project: weir.ProjectID(r.int(1)), Pipeline: texts.of(r[3]), Key: texts.of(r[4]), Origin: texts.of(r[5]),
-			},
+			ID: id, State: weir.RunState(r.int(2)), Due: r.time(6), Queued: r.turn(7), Holds: r.bool(9), Lane: shared,
 		})
 		return err
 	})

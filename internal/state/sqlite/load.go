@@ -21,8 +21,8 @@ const (
 )
 
 // Load reads what the fold goes on from, as one snapshot. Versions are all that
-// were ever installed, since a group or run may name an old one. Texts that
-// repeat in Runs are held once.
+// were ever installed, since a group or run may name an old one. Lanes
+// that repeat in Runs are held once.
 func (s *State) Load(ctx context.Context) (*fold.Checkpoint, error) {
 	p := &fold.Checkpoint{}
 	err := s.read(ctx, "load state", func(c *conn) error {
@@ -91,14 +91,18 @@ func loadRuns(ctx context.Context, c *conn, p *fold.Checkpoint) error {
 		return err
 	}
 	p.Runs = make([]fold.RunRef, 0, n)
-	texts := interned{}
+	lanes := map[weir.Lane]*weir.Lane{}
 	return c.query(ctx, selectRunRefs, nil, func(r row) error {
 		id, err := r.id(0)
+		lane := weir.Lane{Project: weir.ProjectID(r.int(1)), Pipeline: r.text(3), Key: r.text(4), Origin: r.text(5)}
+		shared := lanes[lane]
+		if shared == nil {
+			own := lane
+			shared = &own
+			lanes[lane] = shared
+		}
 		p.Runs = append(p.Runs, fold.RunRef{
-			ID: id, State: weir.RunState(r.int(2)), Due: r.time(6), Queued: r.turn(7), Holds: r.int(9) == 1,
-			Lane: weir.Lane{
-				Project: weir.ProjectID(r.int(1)), Pipeline: texts.of(r.text(3)), Key: texts.of(r.text(4)), Origin: texts.of(r.text(5)),
-			},
+			ID: id, State: weir.RunState(r.int(2)), Due: r.time(6), Queued: r.turn(7), Holds: r.int(9) == 1, Lane: shared,
 		})
 		return err
 	})

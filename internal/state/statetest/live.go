@@ -162,7 +162,7 @@ func loadRefers(t *testing.T, s suite) {
 			r = fullRun(n)
 		}
 		l.Runs, l.Groups = append(l.Runs, r), append(l.Groups, g)
-		want.Runs = append(want.Runs, fold.RunRef{ID: r.ID, State: r.State, Due: r.Due, Lane: r.Lane, Queued: r.Queued, Holds: r.Holds})
+		want.Runs = append(want.Runs, fold.RunRef{ID: r.ID, State: r.State, Due: r.Due, Lane: &r.Lane, Queued: r.Queued, Holds: r.Holds})
 		want.Groups = append(want.Groups, fold.GroupRef{ID: g.ID, KeyHash: g.KeyHash, Due: g.Due, Project: g.Project, Trigger: g.Trigger})
 	}
 	never := plainGroup(121)

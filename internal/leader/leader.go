@@ -157,12 +157,12 @@ func (l *Loop) reign(ctx context.Context, t *Tenure, work func(context.Context, 
 		l.renew(renewing, t, func() { stop(ErrOver) })
 	}()
 	err := work(working, t)
+	if err == nil && !t.Held() {
+		err = ErrOver
+	}
 	stopRenewing()
 	<-renewed
 	l.release(lasting, t)
-	if err == nil && errors.Is(context.Cause(working), ErrOver) {
-		err = ErrOver
-	}
 	return err
 }
 

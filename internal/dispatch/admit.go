@@ -12,9 +12,6 @@ import (
 // take no slot, so workers may be free again at once.
 func (d *Dispatcher) admit(ctx context.Context) error {
 	for free := d.free(); free > 0; free = d.free() {
-		if !d.held() {
-			return errOver
-		}
 		now := d.now()
 		d.admits = d.lanes.Admit(now, free, d.admits[:0])
 		if len(d.admits) == 0 {

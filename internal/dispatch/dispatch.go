@@ -229,6 +229,9 @@ func (d *Dispatcher) pass(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if !d.held() {
+		return false, errOver
+	}
 	d.takeInbox()
 	d.lookAround(ctx)
 	if err := d.declareLate(ctx); err != nil {

@@ -13,13 +13,13 @@
 // Where several processes share a journal, one of them dispatches a shard, and a
 // Dispatcher lives as long as its tenure: it begins with what is in state and
 // ends by forgetting everything. Options.Held says whether the tenure lasts. It is
-// asked before runs are admitted and again before they are handed over, and turns
-// false by a clock, not by a timer that a process that was stopped still has to
-// run; so nothing is begun after another may have begun, but for what was handed
-// over in the microseconds before. Then the tries of the workers here are
-// cancelled, and nothing is flushed. A flush that is under way all the same names
-// a token that is not in force any more, and state refuses it; an outcome that
-// comes all the same meets the identity of the run's next change.
+// asked in each pass, and again before runs are handed over, and turns false by a
+// clock, not by a timer that a process that was stopped has yet to run; so nothing
+// is begun after another may have begun, but for what was handed over in the
+// microseconds before. Then the tries of the workers here are cancelled, and
+// nothing is flushed. A flush that is under way all the same names a token that is
+// not in force any more, and state refuses it; an outcome that comes all the same
+// meets the identity of the run's next change.
 //
 // So at a hand-over limits, rates and the order of keys can be exceeded by the
 // steps in flight, and by nothing else: the next dispatcher counts the gates anew

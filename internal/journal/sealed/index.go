@@ -201,6 +201,9 @@ func (x *Index) FirstAt(at weir.Time) (int, error) {
 		}
 		return err != nil || atOf(0) >= at
 	}) - 1
+	if err == nil && page < 0 {
+		err = x.damaged("its rows are not in order")
+	}
 	if err == nil {
 		err = x.read(b[:], 1+page)
 	}
@@ -233,6 +236,9 @@ func (x *Index) Find(dst []int, hash uint64, low, high int) (int, error) {
 			key := keyAt(i - 1)
 			if key < least {
 				return n, nil
+			}
+			if key > most {
+				return 0, x.damaged("its keys are not in order")
 			}
 			dst[n] = placeOf(key)
 			n++

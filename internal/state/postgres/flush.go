@@ -128,7 +128,7 @@ func (t *Tenure) Flush(ctx context.Context, l *fold.Layer) error {
 	t.flushing.Lock()
 	defer t.flushing.Unlock()
 	var moved, rows int64
-	_, err := t.first(ctx, "flush", flush, t.flushArgs(l), func(r row) error {
+	_, err := t.write(ctx, "flush", flush, t.flushArgs(l), func(r row) error {
 		moved, rows = r.int(0), r.int(1)
 		return nil
 	})

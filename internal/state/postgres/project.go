@@ -38,7 +38,7 @@ func (s *State) ProjectByName(ctx context.Context, name string) (p weir.Project,
 // CreateProject makes a project with a number that was never used; Conflict
 // where the name is taken.
 func (s *State) CreateProject(ctx context.Context, name string) (p weir.Project, err error) {
-	made, err := s.first(ctx, "create project", insertProject, []any{plain(name)}, func(r row) error {
+	made, err := s.write(ctx, "create project", insertProject, []any{plain(name)}, func(r row) error {
 		p = scanProject(r)
 		return nil
 	})

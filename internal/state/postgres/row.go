@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"encoding/binary"
-	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -52,7 +51,7 @@ func (r row) text(i int) string { return string(r[i]) }
 // id reads a column of 16 bytes.
 func (r row) id(i int) (id [16]byte, err error) {
 	if len(r[i]) != len(id) {
-		return id, fmt.Errorf("an id of %d bytes", len(r[i]))
+		return id, weir.E("read row", weir.Internal, "an id of %d bytes", len(r[i]))
 	}
 	return [16]byte(r[i]), nil
 }

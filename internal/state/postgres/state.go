@@ -9,19 +9,20 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"weir"
+	"weir/internal/pg"
 )
 
 // Options says which state to use. DB is required.
 type Options struct {
-	DB    *pgxpool.Pool
+	DB    *pg.DB
 	Shard weir.Shard
 	Lease time.Duration // of a run that is granted to another node; 0: 30 s
 }
@@ -29,7 +30,7 @@ type Options struct {
 // State is the state in a database. It is safe for concurrent use, and ends with
 // its database.
 type State struct {
-	db    *pgxpool.Pool
+	db    *pg.DB
 	shard weir.Shard
 	lease time.Duration
 	wrote atomic.Int64 // rows
@@ -58,7 +59,7 @@ func (s *State) query(ctx context.Context, op, text string, args []any, f func(r
 	if err == nil {
 		err = each(rows, f)
 	}
-	return s.failed(op, err)
+	return failure(op, err)
 }
 
 // first calls f for the first row and reports whether there was one.
@@ -73,10 +74,31 @@ func (s *State) first(ctx context.Context, op, text string, args []any, f func(r
 	return found, err
 }
 
+// write is first for what writes: it is run again where it was rolled back for the
+// sake of another.
+func (s *State) write(ctx context.Context, op, text string, args []any, f func(row) error) (found bool, err error) {
+	err = failure(op, pg.Retry(ctx, op, func() error {
+		found = false
+		rows, err := s.db.Query(ctx, text, args...)
+		if err != nil {
+			return err
+		}
+		return each(rows, func(r row) error {
+			found = true
+			return f(r)
+		})
+	}))
+	return found, err
+}
+
 // exec runs one statement and returns how many rows it wrote.
-func (s *State) exec(ctx context.Context, op, text string, args ...any) (int64, error) {
-	tag, err := s.db.Exec(ctx, text, args...)
-	return tag.RowsAffected(), s.failed(op, err)
+func (s *State) exec(ctx context.Context, op, text string, args ...any) (n int64, err error) {
+	err = failure(op, pg.Retry(ctx, op, func() error {
+		tag, err := s.db.Exec(ctx, text, args...)
+		n = tag.RowsAffected()
+		return err
+	}))
+	return n, err
 }
 
 // statement is one of several that are sent together.
@@ -87,11 +109,13 @@ type statement struct {
 
 // together runs statements as one transaction in one round trip.
 func (s *State) together(ctx context.Context, op string, statements ...statement) error {
-	var b pgx.Batch
-	for _, x := range statements {
-		b.Queue(x.text, x.args...)
-	}
-	return s.failed(op, s.db.SendBatch(ctx, &b).Close())
+	return failure(op, pg.Retry(ctx, op, func() error {
+		var b pgx.Batch
+		for _, x := range statements {
+			b.Queue(x.text, x.args...)
+		}
+		return s.db.SendBatch(ctx, &b).Close()
+	}))
 }
 
 // reading is one snapshot.
@@ -111,7 +135,13 @@ func (q *reading) each(ctx context.Context, text string, args []any, f func(row)
 // snapshot calls f with what sees one snapshot. op is for the error.
 func (s *State) snapshot(ctx context.Context, op string, f func(*reading) error) error {
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	return s.failed(op, pgx.BeginTxFunc(ctx, s.db, options, func(tx pgx.Tx) error { return f(&reading{tx, s.shard}) }))
+	return failure(op, pgx.BeginTxFunc(ctx, s.db, options, func(tx pgx.Tx) error { return f(&reading{tx, s.shard}) }))
 }
 
-func (s *State) failed(op string, err error) error { return err }
+// failure says what an error means; that of a context is Unavailable.
+func failure(op string, err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return weir.E(op, weir.Unavailable, "%w", err)
+	}
+	return pg.Failure(op, err)
+}

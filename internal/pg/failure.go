@@ -1,0 +1,98 @@
+package pg
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"weir"
+)
+
+// Failure gives an error of the database a code: Unavailable for what may pass
+// (no connection, read-only, shutting down, too many connections, locks),
+// DiskFull, else Internal. An error that has a code, and one of a context, keeps
+// what it is.
+func Failure(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*weir.Error](err); ok {
+		return err
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	switch code := CodeOf(err); {
+	case code == "": // of no server: the connection
+		return weir.E(op, weir.Unavailable, "the database cannot be reached: %w", err)
+	case code == "25006":
+		return weir.E(op, weir.Unavailable, "the database is read-only: %w", err)
+	case code == "53100":
+		return weir.E(op, weir.DiskFull, "no room on the database's disk: %w", err)
+	case passes(code):
+		return weir.E(op, weir.Unavailable, "%w", err)
+	default:
+		return weir.E(op, weir.Internal, "%w", err)
+	}
+}
+
+// CodeOf returns the SQLSTATE of an error that a server reported, "" for others.
+func CodeOf(err error) string {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Code
+	}
+	return ""
+}
+
+// passes reports whether a server that reported code may do the same later.
+func passes(code string) bool {
+	switch code {
+	case "25P03", // the session was ended as silent within a transaction
+		"28000", "28P01", "3D000", // refused at the door: as like as not while it is set up
+		"55P03", // a lock was not to be had in time
+		"57014": // cancelled, or it took too long
+		return true
+	}
+	switch code[:2] {
+	case "08", // the connection
+		"40", // rolled back: serialization, deadlock
+		"53", // out of memory, too many connections
+		"57", // shut down, starting up
+		"58": // the file system
+		return true
+	}
+	return false
+}
+
+// Again reports whether a transaction that failed so was rolled back for the sake
+// of another, and may be run again at once.
+func Again(err error) bool {
+	code := CodeOf(err)
+	return code == "40001" || code == "40P01"
+}
+
+const (
+	tries     = 10
+	firstWait = 2 * time.Millisecond
+)
+
+// Retry runs f, a transaction, again while it was rolled back for the sake of
+// another, and gives what it then fails with a code.
+func Retry(ctx context.Context, op string, f func() error) error {
+	for n, wait := 1, firstWait; ; n, wait = n+1, 2*wait {
+		err := f()
+		if err == nil || !Again(err) || n == tries {
+			return Failure(op, err)
+		}
+		timer := time.NewTimer(wait/2 + rand.N(wait))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case <-timer.C:
+		}
+	}
+}

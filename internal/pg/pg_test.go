@@ -1,0 +1,69 @@
+package pg_test
+
+import (
+	"testing"
+
+	"weir/internal/pg"
+	"weir/internal/pg/pgtest"
+)
+
+func open(tb testing.TB, url string) *pg.DB {
+	tb.Helper()
+	db, err := pg.Open(tb.Context(), pg.Options{URL: url})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(db.Close)
+	return db
+}
+
+func TestADatabaseIsMigratedOnceAndKeepsItsID(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t)
+	if applied, pending, err := pg.Migrations(t.Context(), url); err != nil || len(applied) != 0 || len(pending) == 0 {
+		t.Fatalf("%v, %v, %v", applied, pending, err)
+	}
+
+	first, second := open(t, url), open(t, url)
+
+	if first.DataID() != second.DataID() || first.DataID() == [16]byte{} {
+		t.Errorf("%x and %x", first.DataID(), second.DataID())
+	}
+	if applied, pending, err := pg.Migrations(t.Context(), url); err != nil || len(applied) == 0 || len(pending) != 0 {
+		t.Errorf("%v, %v, %v", applied, pending, err)
+	}
+}
+
+func TestHintsReachAllNodes(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t)
+	one, two := open(t, url), open(t, url)
+	heard := make(chan string, 100)
+	for _, db := range []*pg.DB{one, two} {
+		db.Hear("topic", func(text string) {
+			if text != "" {
+				heard <- text
+			}
+		})
+		ready := make(chan struct{}, 100)
+		db.Hear("ready", func(string) { ready <- struct{}{} })
+		for listening := false; !listening; {
+			db.Notify("ready", "x")
+			select {
+			case <-ready:
+				listening = true
+			case <-t.Context().Done():
+				t.Fatal("nothing heard")
+			default:
+			}
+		}
+	}
+
+	one.Notify("topic", "a text")
+
+	for range 2 {
+		if got := <-heard; got != "a text" {
+			t.Errorf("heard %q", got)
+		}
+	}
+}

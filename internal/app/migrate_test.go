@@ -2,10 +2,12 @@ package app
 
 import (
 	"log/slog"
+	"strings"
 	"testing"
 
 	"weir"
 	"weir/internal/config"
+	"weir/internal/pg/pgtest"
 )
 
 func TestMigratingLeavesAServerAloneAndMakesNoData(t *testing.T) {
@@ -36,5 +38,38 @@ func TestMigratingLeavesAServerAloneAndMakesNoData(t *testing.T) {
 	after, err := Migrate(t.Context(), cfg, Migrating{})
 	if err != nil || len(after) != len(all) {
 		t.Errorf("after it: %+v, %v", after, err)
+	}
+}
+
+func TestADatabaseIsMigratedAheadOfItsNodes(t *testing.T) {
+	t.Parallel()
+	cfg := config.Default()
+	cfg.Database = config.NewDatabase(pgtest.New(t))
+	lacking := func(how Migrating) (n int, text string) {
+		t.Helper()
+		all, err := Migrate(t.Context(), cfg, how)
+		if err != nil || len(all) == 0 {
+			t.Fatalf("%+v: %v, %v", how, all, err)
+		}
+		for _, m := range all {
+			if m.At == 0 {
+				n++
+			}
+			text += m.Text
+		}
+		return n, text
+	}
+
+	before, _ := lacking(Migrating{Status: true})
+	asText, text := lacking(Migrating{SQL: true})
+	dry, _ := lacking(Migrating{DryRun: true})
+	applied, _ := lacking(Migrating{})
+	after, none := lacking(Migrating{SQL: true})
+
+	if before == 0 || asText != before || dry != before || applied != before || after != 0 {
+		t.Errorf("lacking: %d, as text %d, dry %d, applied %d, then %d", before, asText, dry, applied, after)
+	}
+	if !strings.Contains(text, "CREATE TABLE meta") || none != "" {
+		t.Errorf("the text of what is lacking: %.100s, then %.100s", text, none)
 	}
 }

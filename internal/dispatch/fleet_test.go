@@ -126,9 +126,13 @@ func (f *fleet) know(nodes ...weir.Node) {
 }
 
 // granted returns the leases that a node was given and has not begun.
-func (f *fleet) granted(node string) (rows []fold.LeaseRow) {
+func (f *fleet) granted(node string) []fold.LeaseRow {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.grantedLocked(node)
+}
+
+func (f *fleet) grantedLocked(node string) (rows []fold.LeaseRow) {
 	for id, row := range f.rows {
 		if row.Node == node && !row.Begun && f.until[id].After(time.Now()) {
 			rows = append(rows, row)
@@ -139,9 +143,9 @@ func (f *fleet) granted(node string) (rows []fold.LeaseRow) {
 
 // take makes a node begin its leases, and renews them.
 func (f *fleet) take(node string) (rows []fold.LeaseRow) {
-	rows = f.granted(node)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	rows = f.grantedLocked(node)
 	for _, row := range rows {
 		row.Begun = true
 		f.rows[row.Run] = row

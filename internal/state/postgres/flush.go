@@ -138,6 +138,7 @@ func (t *Tenure) Flush(ctx context.Context, l *fold.Layer) error {
 	if err == nil {
 		t.flushed++
 		t.wrote.Add(moved + rows)
+		t.db.Notify(topicFlushed, "")
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -58,7 +59,7 @@ func (s *State) Register(ctx context.Context, n weir.Node) (kept weir.Node, ours
 		return nil
 	}
 	dead := deadAfter.Microseconds()
-	ours, err = s.first(ctx, "register node", registerNode, []any{
+	ours, err = s.write(ctx, "register node", registerNode, []any{
 		dead, plain(n.Name), joinDuties(n.Duties), n.Version, n.Draining, int32(n.Slots), int32(n.Free), n.Share,
 	}, scan)
 	if err != nil || ours {
@@ -74,7 +75,7 @@ func (s *State) Register(ctx context.Context, n weir.Node) (kept weir.Node, ours
 // Beat says that a node lives, and returns whether somebody ordered it to drain.
 // NotFound: there is none of that name that was started then.
 func (s *State) Beat(ctx context.Context, n weir.Node) (drain bool, err error) {
-	found, err := s.first(ctx, "beat", beatNode, []any{
+	found, err := s.write(ctx, "beat", beatNode, []any{
 		plain(n.Name), int64(n.Started), n.Draining, int32(n.Slots), int32(n.Free), n.Share,
 	}, func(r row) error {
 		drain = r.bool(0)
@@ -173,20 +174,22 @@ WHERE leases.shard = $1 AND leases.node = $2 AND leases.run = l.run AND leases.b
 
 // Leases returns those that were granted to a node.
 func (s *State) Leases(ctx context.Context) ([]fold.LeaseRow, error) {
-	return s.leases(ctx, "read leases", selectGranted, int16(s.shard))
+	var rows []fold.LeaseRow
+	err := s.query(ctx, "read leases", selectGranted, []any{int16(s.shard)}, addLease(&rows))
+	return rows, err
 }
 
 // TakeLeases marks leases that were granted to a node as begun, most at most, and
 // returns them. They last from now on.
 func (s *State) TakeLeases(ctx context.Context, node string, most int) ([]fold.LeaseRow, error) {
-	return s.leases(ctx, "take leases", takeLeases, int16(s.shard), plain(node), int64(most), s.lease.Microseconds())
+	return s.writeLeases(ctx, "take leases", takeLeases, int16(s.shard), plain(node), int64(most), s.lease.Microseconds())
 }
 
 // RenewLeases makes leases that a node took last from now on, and returns those
 // that were not over.
 func (s *State) RenewLeases(ctx context.Context, node string, rows []fold.LeaseRow) ([]fold.LeaseRow, error) {
 	runs, began := named(rows)
-	return s.leases(ctx, "renew leases", renewLeases, int16(s.shard), plain(node), runs, began, s.lease.Microseconds())
+	return s.writeLeases(ctx, "renew leases", renewLeases, int16(s.shard), plain(node), runs, began, s.lease.Microseconds())
 }
 
 // GiveBackLeases removes leases of a node of which nothing was begun.
@@ -213,13 +216,18 @@ func (s *State) LeasedRuns(ctx context.Context) (runs []weir.RunID, err error) {
 	return runs, err
 }
 
-func (s *State) leases(ctx context.Context, op, text string, args ...any) (rows []fold.LeaseRow, err error) {
-	err = s.query(ctx, op, text, args, func(r row) error {
-		l, err := scanLease(r)
-		rows = append(rows, l)
-		return err
-	})
+func (s *State) writeLeases(ctx context.Context, op, text string, args ...any) ([]fold.LeaseRow, error) {
+	var rows []fold.LeaseRow
+	_, err := s.write(ctx, op, text, args, addLease(&rows))
 	return rows, err
+}
+
+func addLease(to *[]fold.LeaseRow) func(row) error {
+	return func(r row) error {
+		l, err := scanLease(r)
+		*to = append(*to, l)
+		return err
+	}
 }
 
 // scanLease reads leaseColumns and whether the lease is over.
@@ -234,4 +242,47 @@ func scanLease(r row) (fold.LeaseRow, error) {
 func named(rows []fold.LeaseRow) (runs [][]byte, began []int64) {
 	return column(rows, func(l *fold.LeaseRow) []byte { return l.Run[:] }),
 		column(rows, func(l *fold.LeaseRow) int64 { return int64(l.Began) })
+}
+
+// The topics of hints between nodes. Who misses one polls.
+const (
+	topicGranted = "granted-" // and a node: leases were written for it
+	topicFlushed = "flushed"  // the cursor moved
+	topicWanted  = "wanted"   // somebody waits until a place is flushed
+	topicFreed   = "freed"    // a hold was released
+)
+
+// Granted hints to nodes that leases were written for them.
+func (s *State) Granted(nodes []string) {
+	for _, node := range nodes {
+		s.db.Notify(topicGranted+node, "")
+	}
+}
+
+// HearGranted calls f, which must not block, when leases may have been written for
+// a node, until stop is called; likewise the others.
+func (s *State) HearGranted(node string, f func()) (stop func()) {
+	return s.db.Hear(topicGranted+node, func(string) { f() })
+}
+
+// HearFlushed calls f when the cursor may have moved.
+func (s *State) HearFlushed(f func()) (stop func()) {
+	return s.db.Hear(topicFlushed, func(string) { f() })
+}
+
+// Want hints to the dispatching node that somebody waits until seq is flushed.
+func (s *State) Want(seq weir.Seq) { s.db.Notify(topicWanted, strconv.FormatUint(uint64(seq), 10)) }
+
+// HearWanted calls f with the places that others wait for.
+func (s *State) HearWanted(f func(weir.Seq)) (stop func()) {
+	return s.db.Hear(topicWanted, func(text string) {
+		if seq, err := strconv.ParseUint(text, 10, 64); err == nil { // none: some were missed
+			f(weir.Seq(seq))
+		}
+	})
+}
+
+// HearFreed calls f when a hold may have been released.
+func (s *State) HearFreed(f func()) (stop func()) {
+	return s.db.Hear(topicFreed, func(string) { f() })
 }

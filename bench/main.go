@@ -78,6 +78,7 @@ func main() {
 func benchmarks() []benchmark {
 	return []benchmark{
 		{"journal", journalCases},
+		{"history", history},
 		{"ingest-batches", ingestBatches},
 		{"ingest-singles", ingestSingles},
 		{"whole-process", wholeInProcess},

@@ -29,8 +29,10 @@ const (
 )
 
 // An hour's work waits, a chapter is about to be full, and the server is killed.
+// The CPU that its start takes is what is held to a bound, since it hardly
+// depends on what else the machine does: two cores for two seconds.
 func TestAFullServerIsReadySoonAfterItWasKilled(t *testing.T) {
-	const most, resident = 2 * time.Second, 500 << 20 // what is promised; the test allows twice as much
+	const cpu, resident = 4 * time.Second, 2 * 500 << 20 // of memory, 500 MB are promised
 	s := newServer(t)
 	s.start(t)
 	s.apply(t, `
@@ -52,13 +54,13 @@ pipelines:
 	began := time.Now()
 	p := s.start(t)
 	s.awaitReady(t)
-	took := time.Since(began)
+	took, used := time.Since(began), cpuOf(t, p.cmd.Process.Pid)
+	peak := memory(t, p.cmd.Process.Pid)
 	r := p.caughtUp(t)
-	now, peak := memory(t, p.cmd.Process.Pid, "VmRSS"), memory(t, p.cmd.Process.Pid, "VmHWM")
 
-	fmt.Printf("seen: ready %v after the start, with %d MB resident, %d MB at most; %v\n", took, now>>20, peak>>20, r)
-	if took > 2*most || peak > 2*resident {
-		t.Errorf("ready after %v with %d MB, want %v and %d MB, and twice that at most", took, peak>>20, most, resident>>20)
+	fmt.Printf("seen: ready %v after the start, for %v of CPU, with %d MB resident at most; %v\n", took, used, peak>>20, r)
+	if used > cpu || peak > resident {
+		t.Errorf("the start took %v of CPU and %d MB, want %v and %d MB at most", used, peak>>20, cpu, resident>>20)
 	}
 }
 
@@ -156,15 +158,15 @@ func (s *server) awaitReady(t *testing.T) {
 	})
 }
 
-// memory returns a line of what the system says of a process's memory, in bytes.
-func memory(t *testing.T, pid int, name string) int64 {
+// memory returns how much of a process was in memory at most, in bytes.
+func memory(t *testing.T, pid int) int64 {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, name+":"); ok {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
 			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
 			if err != nil {
 				t.Fatal(err)
@@ -172,6 +174,26 @@ func memory(t *testing.T, pid int, name string) int64 {
 			return kib << 10
 		}
 	}
-	t.Fatalf("%s is not in\n%s", name, b)
+	t.Fatalf("no peak in\n%s", b)
 	return 0
+}
+
+// cpuOf returns the CPU that a process has used.
+func cpuOf(t *testing.T, pid int) time.Duration {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), ") ") // the name may hold spaces
+	fields := strings.Fields(rest)
+	var ticks time.Duration
+	for _, f := range fields[11:13] { // in the program and in the kernel
+		n, err := strconv.Atoi(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ticks += time.Duration(n)
+	}
+	return ticks * 10 * time.Millisecond // of which there are always 100 a second
 }

@@ -73,9 +73,20 @@ var rooms = []room{
 	{path: "internal/pg", layer: layerStore, also: []string{"internal/state"}},
 	{path: "internal/journal/journaltest", layer: layerSuite, also: []string{"internal/journal"}},
 	{path: "internal/journal", layer: layerStore, never: []string{"internal/fold", "internal/lane"}},
+	{path: "internal/journal/disk", layer: layerStore, one: "a directory"},
+	{path: "internal/journal/manifest", layer: layerStore, one: "one small file"},
+	{path: "internal/journal/frame", layer: layerStore, also: []string{"internal/journal"}},
+	{path: "internal/journal/table", layer: layerStore, also: []string{"internal/journal", "internal/journal/sealed"}},
+	{
+		path: "internal/journal/chapter", layer: layerStore, never: []string{"internal/fold", "internal/lane"},
+		also: []string{
+			"internal/journal", "internal/journal/disk", "internal/journal/frame", "internal/journal/manifest",
+			"internal/journal/sealed", "internal/journal/table",
+		},
+	},
 	{
 		path: "internal/journal/*", layer: layerStore,
-		also: []string{"internal/journal", "internal/journal/sealed", "internal/pg"}, never: []string{"internal/fold", "internal/lane"},
+		also: []string{"internal/journal", "internal/pg"}, never: []string{"internal/fold", "internal/lane"},
 	},
 	{path: "internal/blob", layer: layerStore},
 	{path: "internal/blob/*", layer: layerStore, also: []string{"internal/blob", "internal/pg"}, one: "one engine"},

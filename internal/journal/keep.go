@@ -70,3 +70,10 @@ type PartFile struct {
 	Size int64
 	io.ReaderAt
 }
+
+// Fault is something in an engine's files that is not as it was written.
+type Fault struct {
+	File        string
+	First, Last weir.Seq // of the records that are concerned; 0 where none are
+	What        string
+}

@@ -2,11 +2,10 @@ package chapter
 
 import (
 	"context"
-	"encoding/binary"
 	"sync"
 
 	"weir"
-	"weir/internal/journal"
+	"weir/internal/journal/frame"
 )
 
 // Append writes the batches as one frame and answers each once all is durable,
@@ -15,6 +14,7 @@ import (
 // however it ends.
 //
 // Errors, with all of which nothing was taken in: TooLarge for more than 32 MiB;
+// Invalid for a change of a try that began before the window of identities;
 // Limited when too much waits; DiskFull until there is room again; Unavailable
 // after Close or after a write or sync failed, when only opening the journal
 // anew helps (then the records may turn out to be there). The context counts
@@ -25,7 +25,7 @@ func (j *Journal) Append(ctx context.Context, batches ...weir.Batch) ([]weir.Rec
 	}
 	c := j.calls.Get().(*call)
 	defer j.free(c)
-	if err := c.encode(batches); err != nil {
+	if err := c.encode(batches, weir.TimeOf(j.opts.Now().Add(-j.opts.Window))); err != nil {
 		return nil, err
 	}
 	if err := j.queue.put(c); err != nil {
@@ -44,6 +44,7 @@ type call struct {
 	receipts []weir.Receipt
 	entries  []record // of all batches, in order
 	b        []byte   // the records, each behind its length
+	begin    bool     // a chapter, instead of an append
 	err      error
 	done     chan struct{} // gets one value
 }
@@ -55,7 +56,9 @@ type record struct {
 	end int
 }
 
-func (c *call) encode(batches []weir.Batch) error {
+// encode turns the batches into bytes. It refuses changes of tries that began
+// before since: whether such a one is repeated, the journal may not know.
+func (c *call) encode(batches []weir.Batch, since weir.Time) error {
 	c.batches = batches
 	n := 0
 	for i := range batches {
@@ -67,16 +70,25 @@ func (c *call) encode(batches []weir.Batch) error {
 		k := len(batches[i].Records)
 		c.receipts[i].Items, items = items[:k:k], items[k:]
 		for _, r := range batches[i].Records {
-			start := len(c.b)
-			c.b = journal.AppendRecord(append(c.b, 0, 0, 0, 0), r)
-			binary.LittleEndian.PutUint32(c.b[start:], uint32(len(c.b)-start-recordHeader))
+			if err := inWindow(r, since); err != nil {
+				return err
+			}
+			c.b = frame.Append(c.b, r)
 			c.entries = append(c.entries, record{r.Identity(), len(c.b)})
-			if len(c.b) > maxFrame {
-				return weir.E("append", weir.TooLarge, "the records take more than %d MiB together", maxFrame/mib)
+			if len(c.b) > frame.Max {
+				return weir.E("append", weir.TooLarge, "the records take more than %d MiB together", frame.Max/mib)
 			}
 		}
 	}
 	return nil
+}
+
+func inWindow(r *weir.Record, since weir.Time) error {
+	if r.Change == nil || r.Change.Attempt == nil || r.Change.Attempt.Began == 0 || r.Change.Attempt.Began >= since {
+		return nil
+	}
+	return weir.E("append", weir.Invalid, "the try began at %s, before %s, from when on the journal knows what it has: "+
+		"its outcome cannot be told from a repeated one", r.Change.Attempt.Began, since).WithField("attempt.began")
 }
 
 // free gives a call back for use by the next, unless it grew large.

@@ -13,6 +13,8 @@ import (
 
 	"weir"
 	"weir/internal/journal"
+	"weir/internal/journal/disk"
+	"weir/internal/journal/frame"
 )
 
 // BenchmarkAppend measures durable appends against bare appends of as many
@@ -34,7 +36,7 @@ func BenchmarkAppend(b *testing.B) {
 			}
 			bare := newBareFile(b, dir)
 			record := encodedSize(benchRecords(0, 1)[0])
-			chunk := make([]byte, frameHeader+c.batch*record)
+			chunk := make([]byte, frame.Size+c.batch*record)
 			var n atomic.Uint64
 
 			var own, theirs []speed
@@ -88,7 +90,7 @@ func BenchmarkOpen(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.ReportMetric(time.Since(began).Seconds(), "s-until-appends")
-		if err := j.index.wait(b.Context(), j.Head()); err != nil {
+		if err := j.filler.Wait(b.Context(), j.Head()); err != nil {
 			b.Fatal(err)
 		}
 		b.ReportMetric(time.Since(began).Seconds(), "s-until-look-ups")
@@ -179,11 +181,11 @@ func benchRecords(n uint64, count int) []*weir.Record {
 	return out
 }
 
-func encodedSize(r *weir.Record) int { return recordHeader + len(journal.AppendRecord(nil, r)) }
+func encodedSize(r *weir.Record) int { return frame.RecordSize + len(journal.AppendRecord(nil, r)) }
 
 // bareFile appends bytes with group commit and nothing else.
 type bareFile struct {
-	disk  File
+	disk  disk.File
 	queue chan bareCall
 }
 
@@ -193,15 +195,15 @@ type bareCall struct {
 }
 
 func newBareFile(b *testing.B, dir string) *bareFile {
-	fs, err := openDirectory(dir)
+	fs, err := disk.OpenDirectory(dir)
 	if err != nil {
 		b.Fatal(err)
 	}
-	disk, err := fs.Create("bare")
+	d, err := fs.Create("bare")
 	if err != nil {
 		b.Fatal(err)
 	}
-	f := &bareFile{disk: disk, queue: make(chan bareCall, 1024)}
+	f := &bareFile{disk: d, queue: make(chan bareCall, 1024)}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -210,7 +212,7 @@ func newBareFile(b *testing.B, dir string) *bareFile {
 	b.Cleanup(func() {
 		close(f.queue)
 		<-ended
-		_ = disk.Close()
+		_ = d.Close()
 	})
 	return f
 }

@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"weir"
+	"weir/internal/journal/disk"
+	"weir/internal/journal/frame"
+	"weir/internal/journal/sealed"
 )
 
 const (
@@ -15,6 +18,9 @@ const (
 	// Space is allocated ahead in steps that grow with the chapter.
 	minAllocate = mib
 	maxAllocate = 16 * mib
+	// Full chapters that may wait to be sealed before no further one is begun:
+	// each has its table in memory.
+	maxWaiting = 3
 )
 
 // committer writes the active chapter. It alone gives out seqs and decides
@@ -26,9 +32,11 @@ type committer struct {
 	next      weir.Seq
 	synced    int64 // durable end of the active chapter
 	allocated int64
-	before    uint32 // CRC of the last frame
-	full      bool   // the last allocation failed
-	failure   error  // why nothing is taken any more
+	before    uint32   // CRC of the last frame
+	full      bool     // the last allocation failed
+	wanted    bool     // a new chapter, though the active one is not full
+	failure   error    // why nothing is taken any more
+	edition   *edition // while identities are looked for
 	group     group
 }
 
@@ -66,10 +74,13 @@ func (c *committer) commit() error {
 	if c.failure != nil {
 		return c.failure
 	}
+	g := &c.group
+	if slices.ContainsFunc(g.calls, func(k *call) bool { return k.begin }) {
+		c.wanted = true
+	}
 	if err := c.makeRoom(); err != nil {
 		return err
 	}
-	g := &c.group
 	g.at = c.clock.next(c.j.opts.Now(), time.Now())
 	g.b, g.offsets, g.records, g.bytes = g.b[:0], g.offsets[:0], nil, 0
 	c.decide()
@@ -96,12 +107,14 @@ func (c *committer) decide() {
 		n += len(call.entries)
 	}
 	g.records = make([]*weir.Record, 0, n)
-	ids := &c.active.identities
-	ids.mu.Lock()
-	defer ids.mu.Unlock()
+	c.edition = c.j.use()
+	defer c.j.done(c.edition)
+	ids := &c.active.table.Load().Identities
+	ids.Lock()
+	defer ids.Unlock()
 	for _, call := range g.calls {
 		start, first := len(g.b), len(g.records)
-		g.b = append(g.b, make([]byte, frameHeader)...)
+		g.b = append(g.b, make([]byte, frame.Size)...)
 		c.decideCall(call)
 		if len(g.records) == first {
 			g.b = g.b[:start]
@@ -113,10 +126,10 @@ func (c *committer) decide() {
 
 // seal completes a frame.
 func (c *committer) seal(b []byte, first weir.Seq, count int) {
-	f := frame{
-		chapter: c.active.id, first: first, at: c.clock.last, synced: c.synced, count: uint32(count), before: c.before,
+	f := frame.Frame{
+		Chapter: c.active.ID, First: first, At: c.clock.last, Synced: c.synced, Count: uint32(count), Before: c.before,
 	}
-	c.before = f.seal(b)
+	c.before = f.Seal(b)
 }
 
 func (c *committer) decideCall(call *call) {
@@ -163,22 +176,19 @@ func (c *committer) taken(id weir.Identity) (weir.Item, bool) {
 	if id == (weir.Identity{}) {
 		return weir.Item{}, false
 	}
-	if place, ok := c.active.identities.findLocked(id); ok {
-		seq := c.active.seq(place)
-		if seq >= c.next {
-			return weir.Item{Seq: seq, At: c.group.at, Repeated: true}, true
+	table := c.active.table.Load()
+	if place, ok := table.Identities.FindLocked(id); ok {
+		item := weir.Item{Seq: c.active.seq(place), At: c.group.at, Repeated: true}
+		if item.Seq < c.next {
+			var rows [1]sealed.Row
+			_, _ = table.Rows(rows[:], place)
+			item.At = rows[0].At
 		}
-		return weir.Item{Seq: seq, At: c.active.atOf(place), Repeated: true}, true
+		return item, true
 	}
-	// Only the committer changes the list and what is in a chapter that it reads
-	// here, so it needs no lock for that.
-	for _, f := range slices.Backward(c.j.chapters[:len(c.j.chapters)-1]) {
-		if item, ok := f.lookUp(id); ok {
-			item.Repeated = true
-			return item, true
-		}
-	}
-	return weir.Item{}, false
+	item, ok := c.j.known(c.edition, id)
+	item.Repeated = ok
+	return item, ok
 }
 
 // take gives a record its place in the group.
@@ -186,7 +196,7 @@ func (c *committer) take(r *weir.Record, id weir.Identity, b []byte) weir.Item {
 	g := &c.group
 	r.Seq, r.At = c.next+weir.Seq(len(g.records)), g.at
 	if id != (weir.Identity{}) {
-		c.active.identities.addLocked(id, c.active.place(r.Seq))
+		c.active.table.Load().Identities.AddLocked(id, c.active.place(r.Seq))
 	}
 	g.offsets = append(g.offsets, c.synced+int64(len(g.b)))
 	g.records = append(g.records, r)
@@ -223,18 +233,23 @@ func (c *committer) fail(what string, err error) error {
 func (c *committer) makeRoom() error {
 	var need int64
 	for _, call := range c.group.calls {
-		need += frameHeader + int64(len(call.b))
+		need += frame.Size + int64(len(call.b))
 	}
 	var err error
-	if c.active.count >= c.j.opts.MaxRecords || c.synced >= c.j.opts.MaxBytes {
-		err = c.roll(need)
-	} else {
+	count := int(c.next - c.active.First)
+	switch {
+	case count >= c.j.opts.MaxRecords, c.synced >= c.j.opts.MaxBytes, c.wanted && count > 0:
+		if err = c.j.sealer.admit(c.j); err == nil {
+			err = c.roll(need)
+		}
+	default:
 		err = c.allocate(need)
 	}
 	switch {
 	case err == nil:
-		c.full = false
-	case !isFull(err):
+		c.full, c.wanted = false, false
+	case weir.CodeOf(err) == weir.Limited:
+	case !disk.IsFull(err):
 		return c.fail("allocate space", err)
 	default:
 		if !c.full {
@@ -253,7 +268,7 @@ func (c *committer) allocate(need int64) error {
 	}
 	ahead := c.synced + max(need, min(max(c.synced, minAllocate), maxAllocate))
 	err := c.active.disk.Allocate(ahead)
-	if isFull(err) && ahead > end {
+	if disk.IsFull(err) && ahead > end {
 		ahead = end
 		err = c.active.disk.Allocate(ahead)
 	}
@@ -266,20 +281,19 @@ func (c *committer) allocate(need int64) error {
 // roll begins a new chapter.
 func (c *committer) roll(need int64) error {
 	old := c.active
-	h := header{dataID: c.j.dataID, id: randomID(), number: old.number + 1, first: c.next, at: c.clock.last}
+	h := frame.Header{DataID: c.j.dataID, ID: randomID(), Number: old.Number + 1, First: c.next, At: c.clock.last}
 	f, allocated, err := c.j.create(h, need)
 	if err != nil {
 		return err
 	}
-	c.j.mu.Lock()
-	c.j.chapters = append(slices.Clip(c.j.chapters), f)
-	c.j.mu.Unlock()
-	c.active, c.synced, c.allocated, c.before = f, dataStart, allocated, f.crc
-	c.j.log.Info("chapter begun", "chapter", f.name, "first", f.first)
 	// What was allocated and not used. Nobody relies on a file's size.
-	if err := old.disk.Truncate(old.end); err != nil {
+	if err := old.disk.Truncate(old.end.Load()); err != nil {
 		c.j.log.Warn("space of a full chapter not given back", "chapter", old.name, "err", err)
 	}
+	c.j.renew(func(files []*file) []*file { return append(slices.Clip(files), f) })
+	c.active, c.synced, c.allocated, c.before = f, frame.Start, allocated, f.crc
+	c.j.log.Info("chapter begun", "chapter", f.name, "first", f.First)
+	c.j.sealer.wake()
 	return nil
 }
 
@@ -289,15 +303,13 @@ func (c *committer) stop() {
 	if c.failure != nil {
 		return
 	}
-	b := make([]byte, frameHeader)
-	if c.allocate(frameHeader) != nil {
+	b := make([]byte, frame.Size)
+	if c.allocate(frame.Size) != nil {
 		return // a full disk: the next start looks at the end as after a crash
 	}
 	c.seal(b, c.next, 0)
 	if c.write(b) == nil {
-		c.j.mu.Lock()
-		c.active.end = c.synced
-		c.j.mu.Unlock()
+		c.active.end.Store(c.synced)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"weir"
 	"weir/internal/journal"
+	"weir/internal/journal/frame"
 )
 
 // sampleOf makes a journal with some records on a disk, cleanly or not stopped,
@@ -46,7 +47,7 @@ func TestTornTailIsCutAtEveryByteOfTheLastFrame(t *testing.T) {
 	d := newFaultDisk()
 	want, frames := sampleOf(t, d)
 	d = d.crash(neverKept)
-	name := chapterName(1)
+	name := chapterName(1, 0)
 	last, end := frames[len(frames)-2], frames[len(frames)-1]
 	content := d.bytes(name, end)
 	for size := last; size < end; size++ {
@@ -70,10 +71,10 @@ func TestDamageBelowSyncedRefusesTheActiveChapterByName(t *testing.T) {
 	d := newFaultDisk()
 	want, frames := sampleOf(t, d)
 	d = d.crash(neverKept)
-	name := chapterName(1)
+	name := chapterName(1, 0)
 	last, end := frames[len(frames)-2], frames[len(frames)-1]
 	content := d.bytes(name, end)
-	for at := int64(dataStart); at < end; at++ {
+	for at := int64(frame.Start); at < end; at++ {
 		b := bytes.Clone(content)
 		b[at] ^= 0x40
 		d.set(name, b)
@@ -95,6 +96,9 @@ func TestDamageBelowSyncedRefusesTheActiveChapterByName(t *testing.T) {
 	}
 }
 
+// plainHeader is the length of the header of a chapter that was not rewritten.
+const plainHeader = 68
+
 func TestDamageAnywhereIsSeenAfterACleanStop(t *testing.T) {
 	t.Parallel()
 	d := newFaultDisk()
@@ -102,14 +106,14 @@ func TestDamageAnywhereIsSeenAfterACleanStop(t *testing.T) {
 	put(t, j, events("a", 3, 40))
 	end := j.Stats().Bytes
 	stop(t, j)
-	content := d.bytes(chapterName(1), end+frameHeader)
+	content := d.bytes(chapterName(1, 0), end+frame.Size)
 	for at := range end {
-		if at >= headerLength && at < dataStart {
+		if at >= plainHeader && at < frame.Start {
 			continue // nothing is there
 		}
 		b := bytes.Clone(content)
 		b[at] ^= 1
-		d.set(chapterName(1), b)
+		d.set(chapterName(1, 0), b)
 
 		_, err := Open(t.Context(), Options{FS: d})
 
@@ -117,54 +121,139 @@ func TestDamageAnywhereIsSeenAfterACleanStop(t *testing.T) {
 	}
 }
 
-func TestDamageInAFullChapterLosesOnlyWhatItHit(t *testing.T) {
-	t.Parallel()
-	d := newFaultDisk()
-	o := Options{MaxRecords: 10, Tail: 2}
+// twoChapters makes a disk with a full chapter and one more record after it.
+func twoChapters(t *testing.T, d *faultDisk, o Options) (want []*weir.Record, end int64) {
+	t.Helper()
 	j := start(t, d, o)
 	for i := range 7 {
 		put(t, j, events(fmt.Sprint(i, "."), 2, 40))
 	}
-	want := all(t, j)
+	f := j.edition.files[0]
+	if d.before == nil {
+		awaitSealed(t, j, 1)
+	}
+	want, end = all(t, j), f.end.Load()
 	stop(t, j)
-	name := chapterName(1)
-	f := j.chapters[0]
-	content := d.bytes(name, f.end)
-	for at := int64(dataStart); at < f.end; at += 3 {
-		b := bytes.Clone(content)
-		b[at] ^= 1
-		d.set(name, b)
+	return want, end
+}
+
+// awaitSealed returns when n chapters are sealed.
+func awaitSealed(t testing.TB, j *Journal, n int) {
+	t.Helper()
+	for {
+		moved, err := j.sealer.look()
+		if j.Stats().Sealed >= n {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-moved
+	}
+}
+
+func TestDamageInAFullChapterLosesOnlyTheFrameThatItHit(t *testing.T) {
+	t.Parallel()
+	base := newFaultDisk()
+	o := Options{MaxRecords: 10, Tail: 2}
+	base.onChange(func(_, name string) error {
+		if strings.Contains(name, indexSuffix) {
+			return errors.New("i/o error")
+		}
+		return nil
+	})
+	want, end := twoChapters(t, base, o)
+	for at := int64(frame.Start); at < end; at += 13 {
+		d := base.crash(neverKept)
+		damageAt(d, chapterName(1, 0), at)
+		j := start(t, d, o)
+		for range 2 {
+			got := all(t, j)
+			if len(got) != len(want)-2 {
+				t.Fatalf("damaged at %d: %d records", at, len(got))
+			}
+			readAround(t, j, got, want, at)
+			awaitSealed(t, j, 1)
+		}
+		stop(t, j)
+	}
+}
+
+func TestDamageInASealedChapterLosesOnlyTheRecordThatItHit(t *testing.T) {
+	t.Parallel()
+	base := newFaultDisk()
+	o := Options{MaxRecords: 10, Tail: 2}
+	want, end := twoChapters(t, base, o)
+	lost := 0
+	for at := int64(frame.Start); at < end; at += 13 {
+		d := base.crash(neverKept)
+		damageAt(d, chapterName(1, 0), at)
 		j := start(t, d, o)
 
 		got := all(t, j)
 
-		if len(got) != len(want)-2 {
+		if len(got) < len(want)-1 {
 			t.Fatalf("damaged at %d: %d records", at, len(got))
 		}
-		for _, r := range got {
-			same(t, "what is left", []*weir.Record{r}, want[r.Seq-1:r.Seq])
+		lost += len(want) - len(got)
+		readAround(t, j, got, want, at)
+		stop(t, j)
+	}
+	if lost == 0 {
+		t.Error("nothing was lost")
+	}
+}
+
+func TestDamageInAnIndexIsMadeGoodFromItsChapter(t *testing.T) {
+	t.Parallel()
+	base := newFaultDisk()
+	o := Options{MaxRecords: 10, Tail: 2}
+	want, _ := twoChapters(t, base, o)
+	name := "00000001" + indexSuffix
+	for at := int64(0); at < base.names[name].size; at += 677 {
+		d := base.crash(neverKept)
+		damageAt(d, name, at)
+		j := start(t, d, o)
+		readAround(t, j, all(t, j), want, at)
+		for _, r := range want {
+			if item, ok := j.Place(t.Context(), r.Identity()); !ok || item.Seq != r.Seq {
+				t.Fatalf("damaged at %d: record %d is at %+v", at, r.Seq, item)
+			}
 		}
-		found, err := j.Find(t.Context(), journal.Query{UpTo: 12})
+		stop(t, j)
+	}
+}
+
+// damageAt changes a bit of a file.
+func damageAt(d *faultDisk, name string, at int64) {
+	b := d.bytes(name, d.names[name].size)
+	b[at] ^= 1
+	d.set(name, b)
+}
+
+// readAround checks that what was read, all but what was lost, is also found.
+func readAround(t *testing.T, j *Journal, got, want []*weir.Record, at int64) {
+	t.Helper()
+	for _, r := range got {
+		same(t, "what is left", []*weir.Record{r}, want[r.Seq-1:r.Seq])
+	}
+	for _, q := range []journal.Query{{UpTo: 12}, {UpTo: 12, Project: 1, Kind: journal.ByType, Value: "t"}} {
+		found, err := j.Find(t.Context(), q)
 		if err != nil {
 			t.Fatal(err)
 		}
 		slices.Reverse(found.Records)
-		same(t, "what is found", found.Records, got[:len(got)-2])
-		direct, err := j.Records(t.Context(), []weir.Seq{1, 3, 5, 7, 9, 11})
-		if err != nil {
-			t.Fatal(err)
-		}
-		missing := 0
-		for _, r := range direct {
-			if r == nil {
-				missing++
-			}
-		}
-		if missing != 1 {
-			t.Fatalf("damaged at %d: %d of the frames missing", at, missing)
-		}
-		stop(t, j)
+		same(t, fmt.Sprint("what is found, damaged at ", at), found.Records, got[:len(got)-2])
 	}
+	var seqs []weir.Seq
+	for i := range want {
+		seqs = append(seqs, weir.Seq(i+1))
+	}
+	direct, err := j.Records(t.Context(), seqs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "what is read by place", slices.DeleteFunc(direct, func(r *weir.Record) bool { return r == nil }), got)
 }
 
 // TestAnySubsetOfUnsyncedPagesAtEveryPointOfACommit takes the power away before
@@ -176,7 +265,7 @@ func TestAnySubsetOfUnsyncedPagesAtEveryPointOfACommit(t *testing.T) {
 	j := start(t, d, Options{})
 	put(t, j, events("a", 2, 100))
 	acknowledged := all(t, j)
-	name, points := chapterName(1), 0
+	name, points := chapterName(1, 0), 0
 	d.onChange(func(op, _ string) error {
 		dirty := d.dirtyPages(name)
 		for subset := range 1 << len(dirty) {
@@ -352,7 +441,7 @@ func TestFullDiskRefusesAndRecovers(t *testing.T) {
 	d := newFaultDisk()
 	o := Options{MaxBytes: 2 * mib}
 	j := start(t, d, o)
-	d.room = reserveSize + dataStart + 3*mib
+	d.room = reserveSize + frame.Start + 3*mib
 	var acknowledged []string
 	var err error
 	for i := 0; err == nil; i++ {
@@ -413,7 +502,7 @@ func TestWhatWasCutDoesNotComeBack(t *testing.T) {
 	}
 	go send("a")
 	<-entered
-	torn := dataStart + frameHeader + int64(encodedSize(event("a0", 100)))
+	torn := frame.Start + frame.Size + int64(encodedSize(event("a0", 100)))
 	go send("b")
 	go send("c")
 	for j.Stats().Waiting < 2 {
@@ -426,9 +515,9 @@ func TestWhatWasCutDoesNotComeBack(t *testing.T) {
 		}
 	}
 	d = d.crash(neverKept)
-	content := d.bytes(chapterName(1), j.Stats().Bytes)
-	content[torn+frameHeader] ^= 1
-	d.set(chapterName(1), content)
+	content := d.bytes(chapterName(1, 0), j.Stats().Bytes)
+	content[torn+frame.Size] ^= 1
+	d.set(chapterName(1, 0), content)
 
 	j = start(t, d, o)
 	if got := len(all(t, j)); got != 1 {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+
+	"weir/internal/journal/disk"
 )
 
 const pageSize = 4096
@@ -25,8 +27,9 @@ type faultDisk struct {
 	room   int64 // bytes that files may have together; 0 is no bound
 
 	// before is asked before each operation that changes something, without the
-	// lock; its error is the operation's.
+	// lock, by one at a time; its error is the operation's.
 	before func(op, name string) error
+	asking sync.Mutex
 }
 
 // faultFile is a file of a faultDisk, which guards it.
@@ -118,6 +121,8 @@ func (d *faultDisk) ask(op, name string) error {
 	if before == nil {
 		return nil
 	}
+	d.asking.Lock()
+	defer d.asking.Unlock()
 	return before(op, name)
 }
 
@@ -151,7 +156,7 @@ func (d *faultDisk) List() ([]string, error) {
 	return slices.Collect(maps.Keys(d.names)), nil
 }
 
-func (d *faultDisk) Create(name string) (File, error) {
+func (d *faultDisk) Create(name string) (disk.File, error) {
 	if err := d.ask("create", name); err != nil {
 		return nil, err
 	}
@@ -162,7 +167,7 @@ func (d *faultDisk) Create(name string) (File, error) {
 	return f, nil
 }
 
-func (d *faultDisk) Open(name string) (File, error) {
+func (d *faultDisk) Open(name string) (disk.File, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if f := d.names[name]; f != nil {

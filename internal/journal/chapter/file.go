@@ -1,197 +1,216 @@
 package chapter
 
 import (
-	"encoding/binary"
+	"errors"
 	"fmt"
-	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 
 	"weir"
-	"weir/internal/journal"
+	"weir/internal/journal/disk"
+	"weir/internal/journal/frame"
+	"weir/internal/journal/sealed"
+	"weir/internal/journal/table"
 )
 
 const (
-	suffix    = ".chapter"
-	newSuffix = ".new"
-	// chunk is how many records one slice of a chapter's table of offsets covers.
-	chunk = 1 << 14
+	suffix       = ".chapter"
+	indexSuffix  = ".index"
+	filterSuffix = ".filter"
+	newSuffix    = ".new"
 )
 
-// file is a chapter with its tables. What grows is guarded by Journal.mu; the
-// records themselves are read without it, since what is durable never changes.
+// file is a chapter. What is durable of it never changes, so it is read without
+// a lock.
 type file struct {
-	header
+	frame.Header
 	name string
-	disk File
 	crc  uint32 // of the header
+	disk disk.File
+	uses atomic.Int32  // editions that have it
+	last atomic.Uint64 // seq of its last record or, where there were some once, of the range that it stands for
+	end  atomic.Int64  // of the frames
+	hurt atomic.Bool   // damage was met, and logged
 
-	count   int        // records
-	offsets [][]uint32 // of each record, by place in the chapter; 0 is one lost to damage
-	marks   []mark     // where at changes
-	end     int64      // of the frames
+	mending sync.Mutex // held while an index is given up for a table
 
-	identities identities
-	links      links
+	// Where the records are: in a table, until the index is there.
+	table atomic.Pointer[table.Table]
+	index atomic.Pointer[index]
 }
 
-// mark says that from a place on records have an at.
-type mark struct {
-	place int
-	at    weir.Time
+// look is what a table and an index have in common. Places count from the
+// chapter's first seq; some may hold no record.
+type look interface {
+	// Rows fills dst with the rows from a place on.
+	Rows(dst []sealed.Row, place int) (int, error)
+	// Before returns the last n places at or before place that hold records.
+	Before(place, n int) ([]int, error)
+	// FirstAt returns the first place accepted at or after at, or one past all.
+	FirstAt(at weir.Time) (int, error)
+	Identity(id weir.Identity) (sealed.Row, bool, error)
+	// Times returns when the first and the last record were accepted.
+	Times() (first, last weir.Time)
+	// Walk yields the places under a hash in [low, high], newest first, filling
+	// dst each time.
+	Walk(hash uint64, low, high int) func(dst []int) ([]int, error)
 }
 
-func chapterName(number uint64) string { return fmt.Sprintf("%08d%s", number, suffix) }
+// look returns the table or the index. The index is set before the table is
+// given up.
+func (f *file) look() look {
+	if t := f.table.Load(); t != nil {
+		return t
+	}
+	return f.index.Load()
+}
+
+func (f *file) isSealed() bool { return f.table.Load() == nil }
+
+func chapterName(number uint64, generation uint32) string {
+	if generation == 0 {
+		return fmt.Sprintf("%08d%s", number, suffix)
+	}
+	return fmt.Sprintf("%08d-%d%s", number, generation, suffix)
+}
+
+func (f *file) indexName() string { return strings.TrimSuffix(f.name, suffix) + indexSuffix }
 
 // place returns where seq stands in the chapter.
-func (f *file) place(seq weir.Seq) int { return int(seq - f.first) }
+func (f *file) place(seq weir.Seq) int { return int(seq - f.First) }
 
 // seq returns which record stands at a place.
-func (f *file) seq(place int) weir.Seq { return f.first + weir.Seq(place) }
+func (f *file) seq(place int) weir.Seq { return f.First + weir.Seq(place) }
 
-// next is the seq after the chapter's last.
-func (f *file) next() weir.Seq { return f.seq(f.count) }
+// through is the last seq of the chapter, the one before its first where it has
+// none.
+func (f *file) through() weir.Seq { return weir.Seq(f.last.Load()) }
 
-func (f *file) offset(place int) int64 { return int64(f.offsets[place/chunk][place%chunk]) }
-
-// add takes in the next record, which lies at offset.
-func (f *file) add(offset int64) {
-	if f.count%chunk == 0 {
-		f.offsets = append(f.offsets, make([]uint32, 0, chunk))
+func (f *file) close() error {
+	err := f.disk.Close()
+	if x := f.index.Load(); x != nil {
+		err = errors.Join(err, x.disk.Close())
 	}
-	last := &f.offsets[len(f.offsets)-1]
-	*last = append(*last, uint32(offset))
-	f.count++
+	return err
 }
 
-// lose takes in records that damage took, up to the one at seq next.
-func (f *file) lose(next weir.Seq, at weir.Time) {
-	f.mark(at)
-	for f.next() < next {
-		f.add(0)
+// index is the open index of a sealed chapter, as look sees it.
+type index struct {
+	*sealed.Index
+	disk disk.File
+}
+
+// Rows implements look. Most readers want one record.
+func (x *index) Rows(dst []sealed.Row, place int) (int, error) {
+	if len(dst) == 1 {
+		row, ok, err := x.Row(place)
+		if ok || err != nil {
+			dst[0] = row
+			return 1, err
+		}
+	}
+	rank, err := x.Rank(place)
+	if err != nil {
+		return 0, err
+	}
+	return x.Index.Rows(dst, rank)
+}
+
+// Before implements look.
+func (x *index) Before(place, n int) ([]int, error) {
+	rank, err := x.Rank(place + 1)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]sealed.Row, min(n, rank))
+	if _, err := x.Index.Rows(rows, rank-len(rows)); err != nil {
+		return nil, err
+	}
+	places := make([]int, len(rows))
+	for i := range rows {
+		places[i] = rows[i].Place
+	}
+	return places, nil
+}
+
+// FirstAt implements look.
+func (x *index) FirstAt(at weir.Time) (int, error) {
+	rank, err := x.Index.FirstAt(at)
+	var rows [1]sealed.Row
+	if err == nil && rank < x.Count() {
+		_, err = x.Index.Rows(rows[:], rank)
+		return rows[0].Place, err
+	}
+	return x.Last() + 1, err
+}
+
+// Walk implements look.
+func (x *index) Walk(hash uint64, low, high int) func(dst []int) ([]int, error) {
+	return func(dst []int) ([]int, error) {
+		dst = dst[:cap(dst)]
+		n, err := x.Find(dst, hash, low, high)
+		if n > 0 {
+			high = dst[n-1] - 1
+		}
+		return dst[:n], err
 	}
 }
 
-// mark says that records from the next on have at.
-func (f *file) mark(at weir.Time) {
-	if n := len(f.marks); n > 0 {
-		last := &f.marks[n-1]
-		if last.place == f.count { // an empty frame's
-			last.at = at
-		}
-		if last.at == at {
-			return
-		}
-	}
-	f.marks = append(f.marks, mark{f.count, at})
+// edition is a list of chapters by seq. The last takes the appends.
+type edition struct {
+	files []*file
+	uses  atomic.Int64
 }
 
-// atOf returns when the record at a place was accepted.
-func (f *file) atOf(place int) weir.Time { return f.marks[f.markOf(place)].at }
-
-// markOf returns the index of the mark that covers a place.
-func (f *file) markOf(place int) int {
-	i, found := slices.BinarySearchFunc(f.marks, place, func(m mark, p int) int { return m.place - p })
-	if !found {
-		i--
+// newEdition returns an edition that is in use once.
+func newEdition(files []*file) *edition {
+	e := &edition{files: files}
+	e.uses.Store(1)
+	for _, f := range files {
+		f.uses.Add(1)
 	}
-	return i
+	return e
 }
 
-// firstAt returns the first place whose record was accepted at or after at.
-func (f *file) firstAt(at weir.Time) int {
-	i, _ := slices.BinarySearchFunc(f.marks, at, func(m mark, t weir.Time) int {
-		if m.at < t {
-			return -1
-		}
-		return 1
-	})
-	if i == len(f.marks) {
-		return f.count
+// release ends one use.
+func (e *edition) release() error {
+	if e.uses.Add(-1) > 0 {
+		return nil
 	}
-	return f.marks[i].place
+	var errs []error
+	for _, f := range e.files {
+		if f.uses.Add(-1) == 0 {
+			errs = append(errs, f.close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
-// span is a part of a chapter's file with consecutive records.
-type span struct {
-	file    *file
-	place   int
-	offsets []int64     // from the start of the span; -1 is a lost record
-	ats     []weir.Time // of each
-	from    int64
-	size    int64
+// active is the chapter that takes the appends.
+func (e *edition) active() *file { return e.files[len(e.files)-1] }
+
+// use returns the chapters as they are now, for a reader, who says when it is
+// done with them.
+func (j *Journal) use() *edition {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	j.edition.uses.Add(1)
+	return j.edition
 }
 
-// spanOf plans the reading of up to n records from a place on, of about size
-// bytes, one at least. The caller holds Journal.mu.
-func (f *file) spanOf(place, n int, size int64) span {
-	s := span{file: f, place: place}
-	n = min(n, f.count-place)
-	m := f.markOf(place)
-	for i := place; i < place+n; i++ {
-		off := f.offset(i)
-		if s.from == 0 {
-			s.from = off
-		}
-		if off != 0 && off-s.from >= size {
-			break
-		}
-		for m+1 < len(f.marks) && f.marks[m+1].place <= i {
-			m++
-		}
-		s.ats = append(s.ats, f.marks[m].at)
-		if off == 0 {
-			s.offsets = append(s.offsets, -1)
-			continue
-		}
-		s.offsets = append(s.offsets, off-s.from)
+func (j *Journal) done(e *edition) {
+	if err := e.release(); err != nil {
+		j.log.Warn("files of the journal not closed", "err", err)
 	}
-	if s.from > 0 {
-		s.size = f.endOf(place+len(s.offsets)-1) - s.from
-	}
-	return s
 }
 
-// endOf returns an offset at or past the end of the record at a place.
-func (f *file) endOf(place int) int64 {
-	for place++; place < f.count; place++ {
-		if off := f.offset(place); off != 0 {
-			return off
-		}
-	}
-	return f.end
-}
-
-// read reads and decodes the span's records; a lost one is nil.
-func (s *span) read() ([]*weir.Record, error) {
-	b := make([]byte, s.size)
-	if s.from > 0 {
-		if n, err := s.file.disk.ReadAt(b, s.from); n < len(b) {
-			return nil, weir.E("read journal", weir.Unavailable, "chapter %s: %w", s.file.name, err)
-		}
-	}
-	records := make([]*weir.Record, len(s.offsets))
-	for i, off := range s.offsets {
-		if off < 0 {
-			continue
-		}
-		r, err := decode(b[off:])
-		if err != nil {
-			return nil, fmt.Errorf("chapter %s, record %d: %w", s.file.name, s.file.seq(s.place+i), err)
-		}
-		r.Seq, r.At = s.file.seq(s.place+i), s.ats[i]
-		records[i] = r
-	}
-	return records, nil
-}
-
-// decode reads the record that begins b with its length.
-func decode(b []byte) (*weir.Record, error) {
-	if len(b) < recordHeader {
-		return nil, weir.E("decode record", weir.Internal, "no room for a length")
-	}
-	n := binary.LittleEndian.Uint32(b)
-	b = b[recordHeader:]
-	if uint64(n) > uint64(len(b)) {
-		return nil, weir.E("decode record", weir.Internal, "length %d reaches past the end", n)
-	}
-	return journal.DecodeRecord(b[:n:n])
+// renew puts another list of chapters in the place of the one in force: what
+// becomes of that is the new one.
+func (j *Journal) renew(become func(files []*file) []*file) {
+	j.mu.Lock()
+	old := j.edition
+	j.edition = newEdition(become(old.files))
+	j.mu.Unlock()
+	j.done(old)
 }

@@ -2,10 +2,12 @@ package chapter
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"weir"
 	"weir/internal/journal"
+	"weir/internal/journal/sealed"
 )
 
 // findBlock is how many candidates are looked for before they are read.
@@ -17,11 +19,14 @@ func (j *Journal) Find(ctx context.Context, q journal.Query) (journal.Found, err
 	if err != nil {
 		return journal.Found{}, err
 	}
-	s := search{j: j, look: look, want: q.Page() + 1}
-	s.low, s.high, s.chapters = j.bounds(look)
+	s := search{j: j, look: look, want: q.Page() + 1, edition: j.use()}
+	defer j.done(s.edition)
+	if err := s.bound(); err != nil {
+		return journal.Found{}, err
+	}
 	if q.Kind == journal.All {
 		err = s.walk(ctx)
-	} else if err = j.index.wait(ctx, s.high); err == nil {
+	} else if err = j.filler.Wait(ctx, s.high); err == nil {
 		err = s.chase(ctx)
 	}
 	if err != nil {
@@ -30,58 +35,83 @@ func (j *Journal) Find(ctx context.Context, q journal.Query) (journal.Found, err
 	return s.answer(), nil
 }
 
-// bounds turns the query's places and times into the first and last seq, and
-// returns the chapters.
-func (j *Journal) bounds(q *journal.Lookup) (low, high weir.Seq, chapters []*file) {
-	j.mu.RLock()
-	defer j.mu.RUnlock()
-	chapters = j.chapters
-	low, high = chapters[0].first, j.head
-	if q.UpTo > 0 {
-		high = min(high, q.UpTo)
-	}
-	if q.Before > 0 {
-		high = min(high, q.Before-1)
-	}
-	if q.From > 0 {
-		low = max(low, j.firstAtLocked(q.From))
-	}
-	if q.To > 0 {
-		high = min(high, j.firstAtLocked(q.To)-1)
-	}
-	return low, high, chapters
-}
-
-// firstAtLocked returns the seq of the first record accepted at or after at,
-// the one past the head where there is none.
-func (j *Journal) firstAtLocked(at weir.Time) weir.Seq {
-	for _, f := range j.chapters {
-		if place := f.firstAt(at); place < f.count {
-			return f.seq(place)
-		}
-	}
-	return j.head + 1
-}
-
 // search is one Find under way.
 type search struct {
 	j         *Journal
+	edition   *edition
 	look      *journal.Lookup
 	low, high weir.Seq // inclusive; empty when low > high
-	chapters  []*file
-	want      int // one more than asked for, which tells whether there is a next page
+	want      int      // one more than asked for, which tells whether there is a next page
 	found     []*weir.Record
 	looked    int
-	seen      weir.Seq // by chase, the last
-	last      weir.Seq // looked at last, where the search ended before its end
+	seen      weir.Seq  // by chase, the last
+	last      weir.Seq  // looked at last, where the search ended before its end
+	at        weir.Time // of the record looked at last
 }
 
-// take looks at the record at seq, adds it where it matches, and reports whether
-// the search goes on.
+// bound turns the query's places and times into the first and last seq.
+func (s *search) bound() (err error) {
+	q := s.look
+	s.low, s.high = s.edition.files[0].First, s.j.Head()
+	if q.UpTo > 0 {
+		s.high = min(s.high, q.UpTo)
+	}
+	if q.Before > 0 {
+		s.high = min(s.high, q.Before-1)
+	}
+	if q.From > 0 {
+		first, err := s.firstAt(q.From)
+		if err != nil {
+			return err
+		}
+		s.low = max(s.low, first)
+	}
+	if q.To > 0 {
+		first, err := s.firstAt(q.To)
+		if err != nil {
+			return err
+		}
+		s.high = min(s.high, first-1)
+	}
+	return nil
+}
+
+// firstAt returns the seq of the first record accepted at or after at, one past
+// the last where there is none.
+func (s *search) firstAt(at weir.Time) (weir.Seq, error) {
+	files := s.edition.files
+	// Those before the last that begins at or before at end before it, too.
+	n, _ := slices.BinarySearchFunc(files, at, func(f *file, t weir.Time) int {
+		if f.At < t {
+			return -1
+		}
+		return 1
+	})
+	for _, f := range files[max(n-1, 0):] {
+		var place int
+		err := s.j.ask(f, func(l look) (err error) {
+			place, err = l.FirstAt(at)
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+		if seq := f.seq(place); seq <= f.through() {
+			return seq, nil
+		}
+	}
+	return s.edition.active().through() + 1, nil
+}
+
+// take looks at a record, adds it where it matches, and reports whether the
+// search goes on. One that is lost is looked at, too.
 func (s *search) take(seq weir.Seq, r *weir.Record) bool {
 	s.looked++
-	if r != nil && s.look.Matches(r) {
-		s.found = append(s.found, r)
+	if r != nil {
+		s.at = r.At
+		if s.look.Matches(r) {
+			s.found = append(s.found, r)
+		}
 	}
 	if len(s.found) < s.want && s.looked != s.look.Look {
 		return true
@@ -93,102 +123,140 @@ func (s *search) take(seq weir.Seq, r *weir.Record) bool {
 // answer says what was found. Of a full page the last record is left to the
 // next.
 func (s *search) answer() journal.Found {
-	f := journal.Found{Records: s.found, Next: s.last, Looked: s.looked}
+	f := journal.Found{Records: s.found, Next: s.last, Looked: s.looked, BackTo: s.at}
 	if len(f.Records) == s.want {
 		f.Records = f.Records[:s.want-1]
-		f.Next = f.Records[s.want-2].Seq
+		last := f.Records[s.want-2]
+		f.Next, f.BackTo = last.Seq, last.At
 	}
-	if f.Next > 0 {
-		f.BackTo = s.j.acceptedAt(f.Next)
+	if f.Next == 0 {
+		f.BackTo = 0
 	}
 	return f
 }
 
-// acceptedAt returns when the record at seq, which is there, was accepted.
-func (j *Journal) acceptedAt(seq weir.Seq) weir.Time {
-	j.mu.RLock()
-	defer j.mu.RUnlock()
-	f := j.chapterOf(seq)
-	return f.atOf(f.place(seq))
-}
-
 // walk looks at every record from the newest back.
 func (s *search) walk(ctx context.Context) error {
-	for high := s.high; high >= s.low && high > 0; {
-		low := s.low
-		if high-low >= findBlock {
-			low = high - findBlock + 1
-		}
-		records, err := s.j.between(ctx, low, high)
-		if err != nil {
-			return err
-		}
-		for _, r := range slices.Backward(records) {
-			if !s.take(r.Seq, r) {
-				return nil
-			}
-		}
-		high = low - 1
-	}
-	return nil
-}
-
-// between reads all records from low to high.
-func (j *Journal) between(ctx context.Context, low, high weir.Seq) ([]*weir.Record, error) {
-	var all []*weir.Record
-	for after := low - 1; after < high; {
-		records, err := j.Read(ctx, after, int(high-after))
-		if err != nil || len(records) == 0 {
-			return all, err
-		}
-		after = records[len(records)-1].Seq
-		n := slices.IndexFunc(records, func(r *weir.Record) bool { return r.Seq > high })
-		if n < 0 {
-			n = len(records)
-		}
-		all = append(all, records[:n]...) // those behind high come in the place of what damage took
-	}
-	return all, nil
-}
-
-// chase follows the chain of the query's hash through each chapter and verifies
-// every candidate in its record.
-func (s *search) chase(ctx context.Context) error {
-	var places []int
-	for _, f := range slices.Backward(s.chapters) {
-		if s.low > s.high {
-			return nil
-		}
-		if f.first > s.high {
-			continue
-		}
-		low := 0
-		if s.low > f.first {
-			low = f.place(s.low)
-		}
-		for e := f.links.newest(s.look.Hash); e != 0; {
-			places, e = f.links.walk(places[:0], e, low, f.place(s.high))
-			if more, err := s.verify(ctx, f, places); err != nil || !more {
+	for _, f := range slices.Backward(s.edition.files) {
+		for high := min(s.high, f.through()); high >= max(s.low, f.First); {
+			if err := ctx.Err(); err != nil {
 				return err
 			}
+			records, first, err := s.block(f, high)
+			if err != nil {
+				return err
+			}
+			for _, r := range slices.Backward(records) {
+				if r.Seq < s.low || !s.take(r.Seq, r) {
+					return nil
+				}
+			}
+			high = first - 1
 		}
 	}
 	return nil
+}
+
+// block reads the last records of a chapter up to high, and returns the seq from
+// which on it looked.
+func (s *search) block(f *file, high weir.Seq) (records []*weir.Record, first weir.Seq, err error) {
+	var places []int
+	err = s.j.ask(f, func(l look) (err error) {
+		places, err = l.Before(f.place(high), findBlock)
+		return err
+	})
+	if err != nil || len(places) == 0 {
+		return nil, f.First, err
+	}
+	first = f.seq(places[0])
+	if recent, _, e := s.j.recent(first, int(high-first)+1); e != nil {
+		defer s.j.done(e)
+	} else {
+		return s.j.shown(recent), first, nil
+	}
+	for next := places[0]; next <= places[len(places)-1]; {
+		var some []*weir.Record
+		if some, next, err = s.j.readFile(f, next, len(places), high); err != nil {
+			return nil, 0, err
+		}
+		records = append(records, some...)
+	}
+	return s.j.shown(records), first, nil
+}
+
+// chase follows the query's hash through each chapter and verifies every
+// candidate in its record.
+func (s *search) chase(ctx context.Context) error {
+	for _, f := range slices.Backward(s.edition.files) {
+		if f.through() < s.low {
+			return nil
+		}
+		if f.First > s.high {
+			continue
+		}
+		more, err := s.chaseIn(ctx, f)
+		if errors.Is(err, sealed.ErrDamaged) {
+			if err = s.j.mend(ctx, f, err); err == nil {
+				more, err = s.chaseIn(ctx, f)
+			}
+		}
+		if err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// chaseIn goes on in a chapter from what was seen last.
+func (s *search) chaseIn(ctx context.Context, f *file) (more bool, err error) {
+	high := min(s.high, f.through())
+	if s.seen > 0 {
+		high = min(high, s.seen-1)
+	}
+	next := f.look().Walk(s.look.Hash, f.place(max(s.low, f.First)), f.place(high))
+	var block [findBlock]int
+	for {
+		places, err := next(block[:0])
+		if err != nil || len(places) == 0 {
+			return true, err
+		}
+		if more, err := s.verify(ctx, f, places); err != nil || !more {
+			return false, err
+		}
+	}
 }
 
 func (s *search) verify(ctx context.Context, f *file, places []int) (more bool, err error) {
+	hidden := *s.j.hidden.Load()
 	for _, place := range places {
-		if f.seq(place) == s.seen {
+		seq := f.seq(place)
+		if seq == s.seen {
 			continue
 		}
-		s.seen = f.seq(place)
-		records, err := s.j.Records(ctx, []weir.Seq{f.seq(place)})
+		s.seen = seq
+		r, err := s.record(ctx, f, seq)
 		if err != nil {
 			return false, err
 		}
-		if !s.take(s.seen, records[0]) {
+		if r != nil && hidden.Hides(r) {
+			continue
+		}
+		if !s.take(seq, r) {
 			return false, nil
 		}
 	}
 	return true, nil
+}
+
+// record returns a record of a chapter of the search's edition.
+func (s *search) record(ctx context.Context, f *file, seq weir.Seq) (*weir.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	records, _, e := s.j.recent(seq, 1)
+	if e == nil {
+		return records[0], nil
+	}
+	defer s.j.done(e)
+	return s.j.readOne(f, f.place(seq))
 }

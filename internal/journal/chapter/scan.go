@@ -1,215 +1,132 @@
 package chapter
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 
 	"weir"
+	"weir/internal/journal"
+	"weir/internal/journal/frame"
+	"weir/internal/journal/sealed"
+	"weir/internal/journal/table"
 )
 
-const (
-	// scanWindow is how much of a chapter is read at once.
-	scanWindow = mib
-	// handRecords is how many records are handed to the indexer at once.
-	handRecords = 1024
-)
+// handRecords is how many records are handed to the filler at once.
+const handRecords = 1024
 
-// scan reads chapters from first to last and fills their tables.
+// scan reads chapters from first to last into tables.
 type scan struct {
-	j *Journal
-
-	f      *file
-	size   int64     // of the chapter's file
-	off    int64     // of the frame that is next
-	before uint32    // CRC of the frame before it
-	synced int64     // greatest of the chapter's frames
-	at     weir.Time // of the last record
-	window []byte    // belongs to the records in it
-	start  int64     // of the window
+	j  *Journal
+	f  *file
+	t  *table.Table
+	at weir.Time // of the last record
 
 	pending []*weir.Record // not yet handed over
 	bytes   int64
 }
 
-// active reads the chapter that takes appends, and repairs its end.
-func (s *scan) active(ctx context.Context, f *file) error {
-	if err := s.walk(ctx, f); err != nil {
-		return err
+// begin gives a chapter an empty table.
+func (s *scan) begin(f *file) {
+	s.hand()
+	s.f, s.t = f, &table.Table{}
+	s.at = max(s.at, f.At)
+}
+
+// active reads the chapter that takes appends, and repairs its end. It returns
+// the reader, which is there.
+func (s *scan) active(ctx context.Context, f *file) (*frame.Reader, error) {
+	s.begin(f)
+	size, err := f.disk.Size()
+	if err != nil {
+		return nil, unreadable(f.name, err)
 	}
-	for off := s.off; ; {
-		past, g, ok, err := s.search(off + 1)
+	r := frame.NewReader(f.name, f.disk, size, f.Header, f.crc)
+	for {
+		off := r.Off
+		g, b, err := r.Read()
 		if err != nil {
-			return err
+			return nil, err
+		}
+		if b == nil {
+			break
+		}
+		if err := s.take(g, b, off); err != nil {
+			return nil, err
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+	for off := r.Off; ; {
+		past, g, ok, err := r.Search(off + 1)
+		if err != nil {
+			return nil, err
 		}
 		if !ok {
 			break
 		}
-		if g.synced > s.off {
-			return weir.E("open journal", weir.Unavailable,
+		if g.Synced > r.Off {
+			return nil, weir.E("open journal", weir.Unavailable,
 				"chapter %s is damaged at byte %d, record %d, though it was durable up to byte %d: see weir verify",
-				f.name, s.off, f.next(), g.synced)
+				f.name, r.Off, r.Next, g.Synced)
 		}
 		off = past
 	}
-	if s.size > s.off {
-		s.j.log.Debug("journal opened", "chapter", f.name, "end", s.off, "synced", s.synced, "head", f.next()-1)
+	if size > r.Off {
+		s.j.log.Debug("journal opened", "chapter", f.name, "end", r.Off, "synced", r.Synced, "head", r.Next-1)
 	}
-	return repair(f, s.synced, s.off)
+	s.end(r.Off, r.Next-1)
+	return r, repair(f, r.Synced, r.Off)
 }
 
-// full reads a chapter that is followed by another, whose first record is next.
-// What is damaged is left out, and said.
-func (s *scan) full(ctx context.Context, f *file, next weir.Seq) error {
-	if err := s.walk(ctx, f); err != nil {
+// full reads a chapter that is followed by another. What is damaged is left out,
+// and said.
+func (s *scan) full(ctx context.Context, f *file) error {
+	s.begin(f)
+	end, err := f.each(ctx.Err, s.take, func(first, last weir.Seq) error {
+		s.hand()
+		s.j.damaged(f, first, last)
+		return nil
+	})
+	if err != nil {
 		return err
 	}
-	for f.next() < next {
-		bad, lost := s.off, f.next()
-		off, g, ok, err := s.search(s.off + 1)
-		for ok && err == nil && (g.first < lost || g.first > next) {
-			off, g, ok, err = s.search(off + 1)
-		}
-		if err != nil {
-			return err
-		}
-		if !ok {
-			off, g = s.size, frame{first: next, at: s.at}
-		}
-		s.hand()
-		f.lose(g.first, s.at)
-		s.j.log.Error("chapter damaged, records lost",
-			"chapter", f.name, "byte", bad, "first", lost, "last", g.first-1)
-		s.off, s.before = off, g.before
-		if err := s.frames(ctx); err != nil {
-			return err
-		}
-	}
-	if f.next() > next {
-		return weir.E("open journal", weir.Unavailable, "chapter %s reaches into the next one", f.name)
-	}
+	s.t.Pad(f.place(f.through())+1, s.at)
+	s.end(end, f.through())
 	return nil
 }
 
-// walk reads a chapter from its beginning to its first frame that is not good.
-func (s *scan) walk(ctx context.Context, f *file) (err error) {
-	s.hand()
-	s.f, s.off, s.before, s.synced = f, dataStart, f.crc, dataStart
-	s.at = max(s.at, f.header.at)
-	s.window = nil
-	if s.size, err = f.disk.Size(); err != nil {
-		return unreadable(f.name, err)
-	}
-	return s.frames(ctx)
-}
-
-// frames reads good frames from off on.
-func (s *scan) frames(ctx context.Context) error {
-	for {
-		g, b, err := s.frameAt(s.off)
-		if err != nil {
-			return err
-		}
-		if b == nil || g.before != s.before || g.first != s.f.next() || g.at < s.at {
-			return nil
-		}
-		if err := s.take(g, b[frameHeader:]); err != nil {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		s.off += g.size()
-		s.f.end, s.before, s.at, s.synced = s.off, g.crc, g.at, max(s.synced, g.synced)
-	}
-}
-
-// frameAt returns the frame at off with its bytes, nil where there is no good
-// one.
-func (s *scan) frameAt(off int64) (frame, []byte, error) {
-	b, err := s.view(off, frameHeader)
-	if err != nil {
-		return frame{}, nil, err
-	}
-	g, ok := readFrameHeader(b, s.f.id)
-	if !ok || off+g.size() > s.size {
-		return g, nil, nil
-	}
-	b, err = s.view(off, int(g.size()))
-	if err != nil || !g.whole(b) {
-		return g, nil, err
-	}
-	return g, b, nil
-}
-
-// view returns n bytes at off, fewer at the end of the file. They are never
-// written to again, so that records may keep parts of them.
-func (s *scan) view(off int64, n int) ([]byte, error) {
-	if end := s.start + int64(len(s.window)); off < s.start || off+int64(n) > end {
-		b := make([]byte, min(int64(max(n, scanWindow)), max(s.size-off, 0)))
-		if _, err := s.f.disk.ReadAt(b, off); err != nil && !errors.Is(err, io.EOF) {
-			return nil, unreadable(s.f.name, err)
-		}
-		s.window, s.start = b, off
-	}
-	b := s.window[off-s.start:]
-	n = min(n, len(b))
-	return b[:n:n], nil
-}
-
-// search looks for the next good frame of the chapter at or past from.
-func (s *scan) search(from int64) (off int64, g frame, ok bool, err error) {
-	id := binary.LittleEndian.AppendUint64(nil, s.f.id)
-	for at := from; ; {
-		b, err := s.view(at, scanWindow)
-		if err != nil || len(b) < len(id) {
-			return 0, g, false, err
-		}
-		i := bytes.Index(b, id)
-		if i < 0 {
-			at += int64(len(b) - len(id) + 1)
-			continue
-		}
-		off = at + int64(i) - 8
-		at += int64(i) + 1
-		if off < from {
-			continue
-		}
-		g, b, err := s.frameAt(off)
-		if b != nil || err != nil {
-			return off, g, b != nil, err
-		}
-	}
+// end makes the table that of the chapter.
+func (s *scan) end(end int64, last weir.Seq) {
+	s.f.end.Store(end)
+	s.f.last.Store(uint64(last))
+	s.f.table.Store(s.t)
 }
 
 // take takes in the records of a good frame.
-func (s *scan) take(g frame, b []byte) error {
-	f := s.f
-	f.mark(g.at)
-	for i := range g.count {
-		r, err := decode(b)
-		if err != nil {
-			return fmt.Errorf("chapter %s, record %d: %w", f.name, f.next(), err)
+func (s *scan) take(g frame.Frame, b []byte, off int64) error {
+	s.at = g.At
+	s.t.Pad(s.f.place(g.First), g.At)
+	s.t.Identities.Lock()
+	defer s.t.Identities.Unlock()
+	var offsets []int64
+	err := records(s.f, g, b, off, func(r *weir.Record, row sealed.Row, _ []byte) error {
+		if row.Identity != (weir.Identity{}) {
+			s.t.Identities.AddLocked(row.Identity, row.Place)
 		}
-		n := recordHeader + int(binary.LittleEndian.Uint32(b))
-		r.Seq, r.At = g.first+weir.Seq(i), g.at
-		if id := r.Identity(); id != (weir.Identity{}) {
-			f.identities.addLocked(id, f.count)
-		}
-		f.add(s.off + g.size() - int64(len(b)))
-		b = b[n:]
-		s.pending, s.bytes = append(s.pending, r), s.bytes+int64(n)
-	}
+		offsets = append(offsets, row.Offset)
+		s.pending = append(s.pending, r)
+		return nil
+	})
+	s.t.Add(g.At, offsets...)
+	s.bytes += int64(len(b))
 	if len(s.pending) >= handRecords {
 		s.hand()
 	}
-	return nil
+	return err
 }
 
-// hand gives what was read to the tail and the indexer.
+// hand gives what was read to the tail and the filler.
 func (s *scan) hand() {
 	if s.f == nil {
 		return
@@ -217,6 +134,76 @@ func (s *scan) hand() {
 	if len(s.pending) > 0 {
 		s.j.tail.add(s.pending, s.bytes)
 	}
-	s.j.index.queue <- durable{s.f, s.pending, s.f.next() - 1}
+	last := s.f.First - 1
+	if n := len(s.pending); n > 0 {
+		last = s.pending[n-1].Seq
+	}
+	s.j.filler.Hand(table.Durable{Table: s.t, First: s.f.First, Records: s.pending, Last: last})
 	s.pending, s.bytes = nil, 0
+}
+
+// each reads the frames of a full chapter in order, and says what is lost
+// between them. Pause is called after each frame, and its error ends the
+// reading. It returns where the frames end.
+func (f *file) each(
+	pause func() error, take func(g frame.Frame, b []byte, off int64) error, lost func(first, last weir.Seq) error,
+) (end int64, err error) {
+	size := f.end.Load()
+	if size == 0 {
+		if size, err = f.disk.Size(); err != nil {
+			return 0, unreadable(f.name, err)
+		}
+	}
+	next := f.through() + 1
+	r := frame.NewReader(f.name, f.disk, size, f.Header, f.crc)
+	for r.Off < size && (f.Generation > 0 || r.Next < next) {
+		off := r.Off
+		g, b, err := r.Read()
+		switch {
+		case err != nil:
+			return 0, err
+		case b != nil:
+			err = take(g, b, off)
+		default:
+			first := r.Next
+			if err = r.Skip(next); err == nil {
+				err = lost(first, max(first, r.Next-1))
+			}
+		}
+		if err == nil {
+			err = pause()
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	if f.Generation == 0 && r.Next < next {
+		err = lost(r.Next, next-1)
+	}
+	return r.Off, err
+}
+
+// records decodes the records of a frame at off, with what an index knows of
+// each, and its bytes without its length.
+func records(f *file, g frame.Frame, b []byte, off int64, take func(r *weir.Record, row sealed.Row, body []byte) error) error {
+	off += frame.Size
+	for i := range g.Count {
+		row := sealed.Row{Place: f.place(g.First) + int(i), Offset: off, At: g.At}
+		body, rest, err := frame.Cut(b)
+		var r *weir.Record
+		if err == nil {
+			r, err = journal.DecodeRecord(body)
+		}
+		if err != nil {
+			return fmt.Errorf("chapter %s, record %d: %w", f.name, f.seq(row.Place), err)
+		}
+		r.Seq, r.At = f.seq(row.Place), g.At
+		row.Identity, row.Sum = r.Identity(), frame.Sum(body)
+		if err := take(r, row, body); err != nil {
+			return err
+		}
+		off += int64(len(b) - len(rest))
+		b = rest
+	}
+	return nil
 }

@@ -34,7 +34,7 @@ func every() []*weir.Record {
 	c := change(7, 1)
 	c.Change.Kind, c.Change.After, c.Change.Error, c.Change.By = weir.Retrying, time.Second, "503", "node-1"
 	c.Change.Attempt = &weir.Attempt{
-		Try: 2, Node: "n", Began: 5, Took: time.Minute, Log: "a line\n",
+		Try: 2, Node: "n", Began: weir.TimeOf(time.Now()), Took: time.Minute, Log: "a line\n",
 		Steps: []weir.StepOutcome{
 			{Index: 0, Kind: "http", Finished: true, Took: 3, Detail: "POST", Output: []byte(`{"ok":true}`), Emitted: 2},
 			{Index: 1, Kind: "log", Error: "no", Output: []byte{}},

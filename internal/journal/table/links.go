@@ -1,12 +1,6 @@
-package chapter
+package table
 
-import (
-	"context"
-	"sync"
-
-	"weir"
-	"weir/internal/journal"
-)
+import "sync"
 
 // links is a chapter's look-up table. A slot holds half of a hash and the
 // newest entry under it; entries are chained to the one before. Two values
@@ -80,13 +74,23 @@ func (l *links) newest(hash uint64) uint32 {
 	return 0
 }
 
-// walk appends the places from entry e back that are in [low, high], to
-// findBlock in all, and returns where to go on, 0 at the end. A record that has
-// a value twice stands there twice, one after the other.
+// Walk yields the places under a hash in [low, high], newest first, in blocks;
+// some may be of other hashes.
+func (t *Table) Walk(hash uint64, low, high int) func(dst []int) (places []int, err error) {
+	e := t.links.newest(hash)
+	return func(dst []int) ([]int, error) {
+		dst, e = t.links.walk(dst, e, low, high)
+		return dst, nil
+	}
+}
+
+// walk appends the places from entry e back that are in [low, high], until dst
+// is full, and returns where to go on, 0 at the end. A record that has a value
+// twice stands there twice, one after the other.
 func (l *links) walk(dst []int, e uint32, low, high int) ([]int, uint32) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	for e != 0 && len(dst) < findBlock {
+	for e != 0 && len(dst) < cap(dst) {
 		at := l.entries[(e-1)/chunk][(e-1)%chunk]
 		if int(at.place) < low {
 			return dst, 0
@@ -103,72 +107,4 @@ func (l *links) size() int {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return l.count
-}
-
-// durable are consecutive records of one chapter. Last is the seq up to which
-// all is durable with them.
-type durable struct {
-	file    *file
-	records []*weir.Record
-	last    weir.Seq
-}
-
-// indexer fills the look-up tables with what became durable. Its queue is
-// bounded: when it falls behind, the committer waits for it.
-type indexer struct {
-	queue chan durable
-	done  chan struct{}
-
-	mu      sync.Mutex // guards all below
-	reached weir.Seq
-	moved   chan struct{} // closed and replaced when reached grows
-}
-
-func newIndexer() *indexer {
-	return &indexer{queue: make(chan durable, 256), done: make(chan struct{}), moved: make(chan struct{})}
-}
-
-// run works until the queue is closed.
-func (x *indexer) run() {
-	defer close(x.done)
-	var hashes []uint64
-	for d := range x.queue {
-		l := &d.file.links
-		l.mu.Lock()
-		for _, r := range d.records {
-			hashes = journal.AppendHashes(hashes[:0], r)
-			for _, h := range hashes {
-				l.addLocked(h, d.file.place(r.Seq))
-			}
-		}
-		l.mu.Unlock()
-		x.reach(d.last)
-	}
-}
-
-func (x *indexer) reach(seq weir.Seq) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.reached = seq
-	close(x.moved)
-	x.moved = make(chan struct{})
-}
-
-// wait returns when the tables hold all up to seq.
-func (x *indexer) wait(ctx context.Context, seq weir.Seq) error {
-	for {
-		x.mu.Lock()
-		reached, moved := x.reached, x.moved
-		x.mu.Unlock()
-		if reached >= seq {
-			return nil
-		}
-		select {
-		case <-moved:
-		case <-x.done:
-			return errClosed("find")
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }

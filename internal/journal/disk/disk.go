@@ -1,4 +1,7 @@
-package chapter
+// Package disk is the directory of a journal on the operating system: the few
+// things that its engine asks of one, so that tests can put a disk in its place
+// that forgets what was not synced.
+package disk
 
 import (
 	"errors"
@@ -41,7 +44,8 @@ type File interface {
 // directory is FS on the operating system.
 type directory string
 
-func openDirectory(dir string) (FS, error) {
+// OpenDirectory returns a directory, which it makes if it is absent.
+func OpenDirectory(dir string) (FS, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -83,18 +87,18 @@ func (d directory) List() ([]string, error) {
 
 // Create implements FS.
 func (d directory) Create(name string) (File, error) {
-	return d.file(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	return d.open(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 }
 
 // Open implements FS.
-func (d directory) Open(name string) (File, error) { return d.file(name, os.O_RDWR) }
+func (d directory) Open(name string) (File, error) { return d.open(name, os.O_RDWR) }
 
-func (d directory) file(name string, flag int) (File, error) {
+func (d directory) open(name string, flag int) (File, error) {
 	f, err := os.OpenFile(d.path(name), flag, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	return disk{f}, nil
+	return file{f}, nil
 }
 
 // Rename implements FS.
@@ -112,11 +116,11 @@ func (d directory) Sync() error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// disk is a File of the operating system.
-type disk struct{ *os.File }
+// file is a File of the operating system.
+type file struct{ *os.File }
 
 // Size implements File.
-func (f disk) Size() (int64, error) {
+func (f file) Size() (int64, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return 0, err
@@ -125,7 +129,7 @@ func (f disk) Size() (int64, error) {
 }
 
 // Sync implements File by fdatasync: the times of the file need not be durable.
-func (f disk) Sync() error {
+func (f file) Sync() error {
 	for {
 		if err := unix.Fdatasync(int(f.Fd())); !errors.Is(err, unix.EINTR) {
 			return os.NewSyscallError("fdatasync", err)
@@ -135,7 +139,7 @@ func (f disk) Sync() error {
 
 // Allocate implements File. Where the file system cannot allocate, zeros are
 // written, so that later writes find room all the same.
-func (f disk) Allocate(size int64) error {
+func (f file) Allocate(size int64) error {
 	now, err := f.Size()
 	if err != nil || now >= size {
 		return err
@@ -160,5 +164,5 @@ func (f disk) Allocate(size int64) error {
 	return nil
 }
 
-// isFull reports whether an error says that the disk has no room.
-func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
+// IsFull reports whether an error says that the disk has no room.
+func IsFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }

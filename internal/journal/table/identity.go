@@ -1,4 +1,4 @@
-package chapter
+package table
 
 import (
 	"encoding/binary"
@@ -7,11 +7,11 @@ import (
 	"weir"
 )
 
-// identities is a chapter's table of fingerprints: open addressing over half of
+// Identities is a chapter's table of fingerprints: open addressing over half of
 // a fingerprint each, so that asking for one that is not there, as nearly all
 // are not, looks at one place in memory. The table is cut into segments so that
 // growing one never stops an append for long.
-type identities struct {
+type Identities struct {
 	mu       sync.RWMutex // guards all below
 	segments [128]segment
 	ids      [][]weir.Identity // by place in the chapter
@@ -28,10 +28,16 @@ type segment struct {
 // chosen by others.
 func halfOf(id weir.Identity) uint64 { return uint64(binary.LittleEndian.Uint32(id[8:])) }
 
-func (t *identities) segmentOf(id weir.Identity) *segment { return &t.segments[id[0]>>1] }
+func (t *Identities) segmentOf(id weir.Identity) *segment { return &t.segments[id[0]>>1] }
 
-// findLocked returns the place of the record with an identity.
-func (t *identities) findLocked(id weir.Identity) (place int, ok bool) {
+// Lock keeps others out while a commit takes identities in.
+func (t *Identities) Lock() { t.mu.Lock() }
+
+// Unlock ends Lock.
+func (t *Identities) Unlock() { t.mu.Unlock() }
+
+// FindLocked returns the place of the record with an identity.
+func (t *Identities) FindLocked(id weir.Identity) (place int, ok bool) {
 	s, half := t.segmentOf(id), halfOf(id)
 	if s.used == 0 {
 		return 0, false
@@ -47,8 +53,8 @@ func (t *identities) findLocked(id weir.Identity) (place int, ok bool) {
 	return 0, false
 }
 
-// addLocked takes in an identity that is not there. Places come in order.
-func (t *identities) addLocked(id weir.Identity, place int) {
+// AddLocked takes in an identity that is not there. Places come in order.
+func (t *Identities) AddLocked(id weir.Identity, place int) {
 	for place/chunk >= len(t.ids) {
 		t.ids = append(t.ids, make([]weir.Identity, chunk))
 	}
@@ -84,8 +90,8 @@ func (s *segment) grow() {
 	}
 }
 
-// size returns how many identities there are.
-func (t *identities) size() int {
+// Size returns how many identities there are.
+func (t *Identities) Size() int {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.count

@@ -1,0 +1,229 @@
+package chapter
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"weir"
+	"weir/internal/journal"
+	"weir/internal/journal/frame"
+	"weir/internal/journal/sealed"
+)
+
+// slack is how long records that need not be kept may stay because others in
+// their chapter must.
+const slack = 24 * time.Hour
+
+// removal is what Trim and Erase have in common.
+type removal struct {
+	goes  func(r *weir.Record) bool
+	may   func(f *file) (bool, error) // whether it is worth looking for such records in a chapter
+	floor bool                        // what is left before the last that is gone is as good as gone
+}
+
+// position is how far the steps of a removal have come.
+type position struct {
+	of   journal.Erasure
+	next weir.Seq
+}
+
+// Trim removes what need not be kept, of the next chapter that has some: the
+// chapter is unlinked where nothing stays, else rewritten. It waits while Hold
+// is in force. With a DiskFull error it goes on with the chapter after, when it
+// is called again.
+func (j *Journal) Trim(ctx context.Context, k journal.Keep) (journal.Trimmed, error) {
+	if err := lock(ctx, j.trims); err != nil {
+		return journal.Trimmed{}, err
+	}
+	defer func() { <-j.trims }()
+	return j.step(ctx, &j.trimming, removal{
+		goes:  k.Goes,
+		floor: true,
+		may: func(f *file) (bool, error) {
+			if f.First > k.UpTo || f.through() < f.First {
+				return false, nil
+			}
+			first, last := f.look().Times()
+			return last < k.Before && f.through() <= k.UpTo || first < k.Before.Add(-slack), nil
+		},
+	})
+}
+
+// Erase removes what an erasure means, of the next chapter that has some. It
+// waits while Hold is in force. The identities of what is gone are free again.
+func (j *Journal) Erase(ctx context.Context, e journal.Erasure) (journal.Trimmed, error) {
+	if err := lock(ctx, j.trims); err != nil {
+		return journal.Trimmed{}, err
+	}
+	defer func() { <-j.trims }()
+	if j.erasing.of != e {
+		j.erasing = position{of: e}
+	}
+	return j.step(ctx, &j.erasing, removal{
+		goes: e.Means,
+		may:  func(f *file) (bool, error) { return j.mayMean(ctx, f, e) },
+	})
+}
+
+// mayMean reports whether a chapter may have records that an erasure means.
+func (j *Journal) mayMean(ctx context.Context, f *file, e journal.Erasure) (bool, error) {
+	if f.First > e.UpTo || f.through() < f.First {
+		return false, nil
+	}
+	if e.Subject == "" {
+		return true, nil
+	}
+	if err := j.filler.Wait(ctx, f.through()); err != nil {
+		return false, err
+	}
+	subject, err := journal.Query{Project: e.Project, Kind: journal.BySubject, Value: e.Subject}.Prepare()
+	if err != nil {
+		return false, err
+	}
+	var places []int
+	err = j.ask(f, func(l look) (err error) {
+		var one [1]int
+		places, err = l.Walk(subject.Hash, 0, f.place(min(e.UpTo, f.through())))(one[:0])
+		return err
+	})
+	return len(places) > 0, err
+}
+
+// Hide leaves out from now on what these erasures mean, and only these.
+func (j *Journal) Hide(erasures []journal.Erasure) {
+	hidden := journal.Hidden(slices.Clone(erasures))
+	j.hidden.Store(&hidden)
+}
+
+// First returns the first seq from which on nothing was trimmed.
+func (j *Journal) First() weir.Seq {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	return max(j.floor, 1)
+}
+
+// Hold keeps everything that is in the journal there until it is released, for a
+// backup: it waits for what Trim and Erase are doing, and they wait for it.
+func (j *Journal) Hold(ctx context.Context) (release func(), err error) {
+	if err := lock(ctx, j.trims); err != nil {
+		return nil, err
+	}
+	return func() { <-j.trims }, nil
+}
+
+// step looks at one chapter more.
+func (j *Journal) step(ctx context.Context, at *position, r removal) (journal.Trimmed, error) {
+	for {
+		done, wait, err := j.stepNow(ctx, at, r)
+		if wait == nil || err != nil {
+			return done, err
+		}
+		if err := j.awaitSealed(ctx, wait); err != nil {
+			return done, err
+		}
+	}
+}
+
+// stepNow is step, or returns a chapter that has to be sealed before.
+func (j *Journal) stepNow(ctx context.Context, at *position, r removal) (done journal.Trimmed, wait *file, err error) {
+	if err := lock(ctx, j.shape); err != nil {
+		return done, nil, err
+	}
+	defer func() { <-j.shape }()
+	e := j.use()
+	defer j.done(e)
+	for _, f := range e.files {
+		if f.through() < at.next {
+			continue
+		}
+		may, err := r.may(f)
+		if err != nil {
+			return done, nil, err
+		}
+		if may && !f.isSealed() {
+			return done, f, nil
+		}
+		at.next = f.through() + 1
+		if may {
+			done, err = j.removeFrom(ctx, f, r)
+			done.More = true
+			return done, nil, err
+		}
+	}
+	*at = position{}
+	return done, nil, nil
+}
+
+// awaitSealed returns when a chapter is sealed, the active one included.
+func (j *Journal) awaitSealed(ctx context.Context, f *file) error {
+	e := j.use()
+	active := e.active() == f
+	j.done(e)
+	if active {
+		if err := j.begin(); err != nil {
+			return err
+		}
+	}
+	for {
+		moved, err := j.sealer.look()
+		if f.isSealed() {
+			return nil
+		}
+		if err != nil {
+			return weir.E("trim journal", weir.Unavailable, "chapter %s is not sealed: %w", f.name, err)
+		}
+		select {
+		case <-moved:
+		case <-j.sealer.ctx.Done():
+			return errClosed("trim journal")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// begin has the committer begin a new chapter.
+func (j *Journal) begin() error {
+	c := j.calls.Get().(*call)
+	defer j.free(c)
+	c.begin = true
+	if err := j.queue.put(c); err != nil {
+		return err
+	}
+	<-c.done
+	return c.err
+}
+
+// errFound ends the reading of a chapter when it has something that goes.
+var errFound = errors.New("found")
+
+// removeFrom rewrites a chapter if it has something that goes.
+func (j *Journal) removeFrom(ctx context.Context, f *file, r removal) (journal.Trimmed, error) {
+	p := &pacer{ctx: ctx, since: time.Now()}
+	_, err := f.each(p.pause, func(g frame.Frame, b []byte, off int64) error {
+		return records(f, g, b, off, func(record *weir.Record, _ sealed.Row, _ []byte) error {
+			if r.goes(record) {
+				return errFound
+			}
+			return nil
+		})
+	}, func(weir.Seq, weir.Seq) error { return nil })
+	if !errors.Is(err, errFound) {
+		return journal.Trimmed{}, err
+	}
+	w := &rewriting{j: j, from: []*file{f}, goes: r.goes, p: p}
+	err = j.rewrite(w, func(w *rewriting) weir.Seq {
+		if r.floor {
+			return w.last + 1
+		}
+		return 0
+	})
+	if err != nil {
+		return journal.Trimmed{}, err
+	}
+	j.log.Info("records removed", "chapter", f.name, "records", w.records, "bytes", w.bytes())
+	j.sealer.wake() // what is left may be small enough to be merged
+	return journal.Trimmed{Records: w.records, Bytes: w.bytes()}, nil
+}

@@ -1,6 +1,9 @@
 package weir
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"time"
+)
 
 // DefinitionKind says what a definition defines.
 type DefinitionKind string
@@ -29,9 +32,25 @@ type Definition struct {
 
 // Project is a tenant with the revision of its definitions.
 type Project struct {
-	ID       ProjectID
-	Name     string
-	Revision uint64
+	ID        ProjectID
+	Name      string
+	Revision  uint64
+	Retention time.Duration // how long what happened is kept; 0: as long as the server says
+}
+
+// Erasure is an order to forget what is on record, whatever its age: the events
+// of a subject or, where Subject is "", all of a project that was deleted.
+type Erasure struct {
+	ID      int64
+	Project ProjectID
+	Name    string // of the project, when it was ordered
+	Subject string
+	UpTo    Seq // the last record that it means
+	By      string
+	Ordered Time
+	Ended   Time  // none: under way
+	Records int64 // erased so far
+	Bytes   int64 // freed so far
 }
 
 // Refusal is what was turned away at the door, or accepted but may not act: how

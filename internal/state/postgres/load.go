@@ -5,6 +5,7 @@ import (
 
 	"weir"
 	"weir/internal/fold"
+	"weir/internal/state"
 )
 
 const (
@@ -150,4 +151,66 @@ func (t interned) of(b []byte) string {
 	s := string(b)
 	t[s] = s
 	return s
+}
+
+const (
+	walkGroups = `SELECT ` + groupColumns + ` FROM groups WHERE shard = $1`
+	walkChunks = `SELECT members FROM chunks WHERE shard = $1`
+	walkRuns   = `SELECT ` + runColumns + ` FROM runs WHERE shard = $1`
+)
+
+// Walk calls each for all that is live, and returns the cursor that it is as of.
+func (s *State) Walk(ctx context.Context, each func(*state.Live) error) (at weir.Seq, err error) {
+	shard := []any{int16(s.shard)}
+	err = s.snapshot(ctx, "walk state", func(q *reading) error {
+		if at, _, err = q.Cursor(ctx); err != nil {
+			return err
+		}
+		err := q.each(ctx, walkGroups, shard, func(r row) error {
+			g, err := scanGroup(r)
+			if err != nil {
+				return err
+			}
+			return each(new(state.OfGroup(g)))
+		})
+		if err != nil {
+			return err
+		}
+		err = q.each(ctx, walkChunks, shard, func(r row) error {
+			members, err := state.DecodeChunk(r[0])
+			if err != nil {
+				return err
+			}
+			return each(&state.Live{Members: members})
+		})
+		if err != nil {
+			return err
+		}
+		return q.each(ctx, walkRuns, shard, func(r row) error {
+			run, err := scanRun(r)
+			if err != nil {
+				return err
+			}
+			return each(new(state.OfRun(run)))
+		})
+	})
+	return at, err
+}
+
+// Members calls each for the members in [low, high] of open groups and of runs in
+// state. One that is in several batches comes several times.
+func (s *State) Members(ctx context.Context, low, high weir.Seq, each func(weir.Seq) error) error {
+	return state.Walker(s.Walk).Members(ctx, low, high, each)
+}
+
+const selectRunsOf = `SELECT ` + runColumns + ` FROM runs WHERE project = $1 LIMIT $2`
+
+// RunsOf returns runs in state of a project, limit at most.
+func (s *State) RunsOf(ctx context.Context, project weir.ProjectID, limit int) (runs []*weir.Run, err error) {
+	err = s.query(ctx, "read runs of a project", selectRunsOf, []any{int32(project), int64(limit)}, func(r row) error {
+		run, err := scanRun(r)
+		runs = append(runs, run)
+		return err
+	})
+	return runs, err
 }

@@ -87,3 +87,18 @@ func (s *State) RefusalCounts(ctx context.Context, project weir.ProjectID) (all 
 	})
 	return all, err
 }
+
+const (
+	// The newest stays, because the next one is numbered after it.
+	dropRefusals = `DELETE FROM refusals WHERE project = $1 AND at_us < $2
+  AND n < (SELECT max(n) FROM refusals WHERE project = $1)`
+	dropCounters = `DELETE FROM counters WHERE project = $1 AND NOT EXISTS (
+  SELECT 1 FROM definitions AS d WHERE d.project = $1 AND d.kind = 'trigger' AND d.name = counters.trigger)`
+)
+
+// DropOld forgets the refusals of a project that are older than before, and the
+// counters of triggers of which no version is kept.
+func (s *State) DropOld(ctx context.Context, project weir.ProjectID, before weir.Time) error {
+	return s.together(ctx, "drop what is old",
+		statement{dropRefusals, []any{int32(project), int64(before)}}, statement{dropCounters, []any{int32(project)}})
+}

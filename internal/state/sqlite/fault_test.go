@@ -231,7 +231,7 @@ func TestANewerSchemaRefusesThisWeirAndSaysWhichItNeeds(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
 	s := openAt(t, path)
-	pragma(t, s, `INSERT INTO migrations VALUES (2, '0002_next.sql', 'ab', 'v7.8.9', 1)`)
+	pragma(t, s, `INSERT INTO migrations SELECT max(number) + 1, '0099_next.sql', 'ab', 'v7.8.9', 1 FROM migrations`)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -270,8 +270,9 @@ func TestMigrationsAreAppliedOnceThoughTwoStartTogether(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if n := strings.Count(log.String(), "schema migrated"); n != 1 {
-		t.Errorf("migrated %d times:\n%s", n, log.String())
+	all, err := known()
+	if n := strings.Count(log.String(), "schema migrated"); err != nil || n != len(all) {
+		t.Errorf("%d migrations, applied %d times (%v):\n%s", len(all), n, err, log.String())
 	}
 }
 

@@ -4,18 +4,24 @@ import (
 	"context"
 	"database/sql/driver"
 	"encoding/json"
+	"time"
 
 	"weir"
 )
 
 const (
-	projectColumns = `id, name, revision`
-	selectProjects = `SELECT ` + projectColumns + ` FROM projects ORDER BY name`
-	selectProject  = `SELECT ` + projectColumns + ` FROM projects WHERE name = $1`
+	projectColumns = `id, name, revision, retention_us`
+	selectProjects = `SELECT ` + projectColumns + ` FROM projects WHERE deleted_us = 0 ORDER BY name`
+	selectProject  = `SELECT ` + projectColumns + ` FROM projects WHERE name = $1 AND deleted_us = 0`
 	insertProject  = `INSERT INTO projects (name, revision) VALUES ($1, 0)`
+	setRetention   = `UPDATE projects SET retention_us = $1 WHERE id = $2 AND deleted_us = 0`
+
+	// Names have no space, so that no other project is named so.
+	buryProject   = `UPDATE projects SET name = name || ' ' || id, deleted_us = $1 WHERE id = $2`
+	disuseProject = `DELETE FROM tokens WHERE project = $1`
 )
 
-// Projects returns all projects by name.
+// Projects returns all projects but deleted ones, by name.
 func (s *State) Projects(ctx context.Context) (all []weir.Project, err error) {
 	err = s.read(ctx, "list projects", func(c *conn) error {
 		all, err = projects(ctx, c)
@@ -67,6 +73,44 @@ func (s *State) CreateProject(ctx context.Context, name string) (p weir.Project,
 	return p, nil
 }
 
+// SetRetention says how long a project keeps what happened, durably; 0 is as long
+// as the server says. NotFound where there is no such project.
+func (s *State) SetRetention(ctx context.Context, project weir.ProjectID, keep time.Duration) error {
+	return s.write(ctx, full, "set retention", func(c *conn) error {
+		n, err := c.exec(ctx, setRetention, keep.Microseconds(), int64(project))
+		if err == nil && n == 0 {
+			err = weir.E("", weir.NotFound, "there is no project %d", project)
+		}
+		return err
+	})
+}
+
+// DeleteProject makes a project one that is not there, durably: its name is free
+// and its tokens are gone. What it had is forgotten by the erasure that it
+// orders, with everything of o but the project's. NotFound where there is no
+// project of that name.
+func (s *State) DeleteProject(ctx context.Context, name string, o weir.Erasure) (weir.Erasure, error) {
+	err := s.write(ctx, full, "delete project", func(c *conn) error {
+		var p weir.Project
+		found, err := findProject(ctx, c, name, &p)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return weir.E("", weir.NotFound, "there is no project %q", name)
+		}
+		o.Project, o.Name, o.Subject = p.ID, p.Name, ""
+		if _, err := c.exec(ctx, buryProject, int64(o.Ordered), int64(p.ID)); err != nil {
+			return err
+		}
+		if _, err := c.exec(ctx, disuseProject, int64(p.ID)); err != nil {
+			return err
+		}
+		return addErasure(ctx, c, &o)
+	})
+	return o, err
+}
+
 func findProject(ctx context.Context, c *conn, name string, p *weir.Project) (bool, error) {
 	return c.first(ctx, selectProject, []driver.Value{name}, func(r row) error {
 		*p = scanProject(r)
@@ -75,7 +119,7 @@ func findProject(ctx context.Context, c *conn, name string, p *weir.Project) (bo
 }
 
 func scanProject(r row) weir.Project {
-	return weir.Project{ID: weir.ProjectID(r.int(0)), Name: r.text(1), Revision: uint64(r.int(2))}
+	return weir.Project{ID: weir.ProjectID(r.int(0)), Name: r.text(1), Revision: uint64(r.int(2)), Retention: time.Duration(r.int(3)) * time.Microsecond}
 }
 
 const (

@@ -76,6 +76,7 @@ type Engine struct {
 	Sealed
 	Rights
 	Refusals
+	Upkeep
 }
 
 // Open opens the state at a place, which is the path of a directory that the
@@ -122,6 +123,12 @@ func Run(t *testing.T, open Open) {
 		"TokensAreFoundByHashAndDeletedByID":          tokensByHash,
 		"RefusalsAreNumberedAndCountedByProject":      refusalsNumbered,
 		"OfRefusalsTheLastAreKeptAndAllAreCounted":    refusalsRing,
+		"ProjectsKeepForATimeOfTheirOwn":              retentionOwn,
+		"ADeletedProjectIsNotThereAndItsNameIsFree":   projectDeleted,
+		"ErasuresAreNotedAndForgotten":                erasuresNoted,
+		"MembersAreThoseOfAllThatIsLive":              membersOfAll,
+		"VersionsThatNothingNamesGo":                  versionsDropped,
+		"OldRefusalsGoButTheNewest":                   oldRefusalsDropped,
 		"ACancelledReadLeavesTheStateUsable":          cancelledRead,
 		"AClosedStateIsUnavailable":                   closedUnavailable,
 	} {

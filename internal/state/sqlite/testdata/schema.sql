@@ -42,6 +42,21 @@ CREATE TABLE definitions (
   PRIMARY KEY (project, kind, name, revision)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE erasures (
+  id         INTEGER PRIMARY KEY AUTOINCREMENT,
+  project    INTEGER NOT NULL REFERENCES projects (id),
+  name       TEXT NOT NULL,
+  subject    TEXT NOT NULL,
+  up_to      INTEGER NOT NULL CHECK (up_to >= 0),
+  ordered_by TEXT NOT NULL,
+  ordered_us INTEGER NOT NULL,
+  ended_us   INTEGER NOT NULL,
+  records    INTEGER NOT NULL CHECK (records >= 0),
+  bytes      INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX erasures_by_project ON erasures (project);
+
 CREATE TABLE groups (
   id       BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
   project  INTEGER NOT NULL CHECK (project > 0),
@@ -79,7 +94,7 @@ CREATE TABLE projects (
   id       INTEGER PRIMARY KEY AUTOINCREMENT CHECK (id > 0),
   name     TEXT NOT NULL UNIQUE CHECK (name <> ''),
   revision INTEGER NOT NULL CHECK (revision >= 0)
-) STRICT;
+, retention_us INTEGER NOT NULL DEFAULT 0 CHECK (retention_us >= 0), deleted_us INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE TABLE refusal_counts (
   project INTEGER NOT NULL,

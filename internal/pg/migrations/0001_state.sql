@@ -183,3 +183,235 @@ CREATE TABLE holds (
   until_us bigint NOT NULL,
   UNIQUE (name, token)
 );
+
+-- The processes that share this database. started_us, by this database's clock,
+-- tells the process from others of its name, which it only gives up when it was
+-- not seen for a while.
+CREATE TABLE nodes (
+  name       text COLLATE "C" PRIMARY KEY CHECK (name <> ''),
+  duties     text NOT NULL,
+  version    text NOT NULL,
+  started_us bigint NOT NULL,
+  seen_us    bigint NOT NULL,
+  draining   boolean NOT NULL, -- it says so itself
+  ordered    boolean NOT NULL, -- to drain
+  slots      integer NOT NULL CHECK (slots >= 0),
+  free       integer NOT NULL,
+  share      bigint NOT NULL
+) WITH (fillfactor = 50);
+
+-- The journal of a shard: seqs from 1 without gaps, in the order in which they are
+-- committed, because who gives them out holds the row. floor is the first seq that
+-- stands in records; before it there is only what is kept.
+CREATE TABLE heads (
+  shard smallint PRIMARY KEY CHECK (shard BETWEEN 0 AND 1023),
+  head  bigint NOT NULL CHECK (head >= 0),
+  at_us bigint NOT NULL,
+  floor bigint NOT NULL CHECK (floor > 0)
+) WITH (fillfactor = 10);
+
+INSERT INTO heads (shard, head, at_us, floor) VALUES (0, 0, 0, 1);
+
+-- The first seq of each day that has records.
+CREATE TABLE days (
+  shard smallint NOT NULL,
+  day   integer NOT NULL,
+  first bigint NOT NULL,
+  PRIMARY KEY (shard, day)
+);
+
+-- What each process appended last, so that it can ask again when the answer was
+-- lost: its number, and the place and time of its first record.
+CREATE TABLE appends (
+  shard    smallint NOT NULL,
+  appender uuid NOT NULL,
+  number   bigint NOT NULL,
+  first    bigint NOT NULL,
+  at_us    bigint NOT NULL,
+  PRIMARY KEY (shard, appender)
+) WITH (fillfactor = 50);
+
+-- Partitions are days and weeks. They stand last in the keys, so that one descent
+-- finds a place, hash or fingerprint in each partition that the others of its
+-- columns leave. body is as package journal writes it.
+CREATE TABLE records (
+  day   integer NOT NULL,
+  shard smallint NOT NULL,
+  seq   bigint NOT NULL,
+  at_us bigint NOT NULL,
+  body  bytea NOT NULL,
+  PRIMARY KEY (shard, seq, day)
+) PARTITION BY RANGE (day);
+
+CREATE TABLE links (
+  day   integer NOT NULL,
+  shard smallint NOT NULL,
+  hash  bigint NOT NULL,
+  seq   bigint NOT NULL,
+  PRIMARY KEY (shard, hash, seq, day)
+) PARTITION BY RANGE (day);
+
+CREATE TABLE seen (
+  week        integer NOT NULL,
+  shard       smallint NOT NULL,
+  fingerprint uuid NOT NULL,
+  seq         bigint NOT NULL,
+  at_us       bigint NOT NULL,
+  PRIMARY KEY (shard, fingerprint, week)
+) PARTITION BY RANGE (week);
+
+-- What outlives its day. Below the floor it stands here alone.
+CREATE TABLE kept (
+  shard smallint NOT NULL,
+  seq   bigint NOT NULL,
+  at_us bigint NOT NULL,
+  body  bytea NOT NULL,
+  PRIMARY KEY (shard, seq)
+);
+
+CREATE TABLE kept_links (
+  shard smallint NOT NULL,
+  hash  bigint NOT NULL,
+  seq   bigint NOT NULL,
+  PRIMARY KEY (shard, hash, seq)
+);
+
+-- now_us is this database's clock, by which records are accepted and leases live.
+CREATE FUNCTION now_us() RETURNS bigint LANGUAGE sql VOLATILE AS
+  $$ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint $$;
+
+-- make_partitions makes those of today and of some days on, where they are not.
+-- They are made apart and then attached, which disturbs neither readers nor
+-- appends.
+CREATE FUNCTION make_partitions(ahead integer) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  today  integer := (SELECT greatest(now_us(), max(at_us)) / 86400000000 FROM heads);
+  parent text;
+  nth    integer;
+  name   text;
+BEGIN
+  PERFORM pg_advisory_xact_lock(1465149778, 3);
+  FOR parent, nth IN
+    SELECT t, d FROM unnest(ARRAY['records', 'links']) AS t, generate_series(today, today + ahead) AS d
+    UNION ALL SELECT 'seen', w FROM generate_series(today / 7, (today + ahead) / 7) AS w
+  LOOP
+    name := parent || '_' || nth;
+    IF to_regclass(name) IS NULL THEN
+      EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', name, parent);
+      EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%s) TO (%s)', parent, name, nth, nth + 1);
+    END IF;
+  END LOOP;
+END $$;
+
+-- append_records takes records that no two of have the same fingerprint. batches
+-- says which belong together, opens which one's fingerprint decides about all of
+-- its batch. It answers with the place of each, or of the one that it repeats, or 0
+-- where its batch is refused; with the time; and with what was written.
+--
+-- Called again with its number, after it was done, it answers the same. It commits
+-- by itself: a client that stops before it has sent the end of its message keeps
+-- nobody waiting.
+CREATE PROCEDURE append_records(
+  this smallint, this_appender uuid, this_number bigint,
+  bodies bytea[], fingerprints uuid[], batches integer[], opens boolean[], hashes bigint[], owners integer[],
+  OUT seqs bigint[], OUT ats bigint[], OUT written boolean[], OUT new_head bigint
+) LANGUAGE plpgsql AS $$
+DECLARE
+  shut      integer; -- the week of the head: those before take no more rows
+  was       heads%ROWTYPE;
+  mine      appends%ROWTYPE;
+  done      boolean;
+  at        bigint;
+  today     integer;
+  old_seqs  bigint[];
+  old_ats   bigint[];
+BEGIN
+  PERFORM set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true);
+  shut := (SELECT at_us / 604800000000 FROM heads WHERE shard = this);
+  SELECT array_agg(coalesce(s.seq, 0) ORDER BY f.nth), array_agg(coalesce(s.at_us, 0) ORDER BY f.nth) INTO old_seqs, old_ats
+  FROM unnest(fingerprints) WITH ORDINALITY AS f (id, nth) LEFT JOIN LATERAL (
+    SELECT seq, at_us FROM seen WHERE shard = this AND fingerprint = f.id AND week < shut LIMIT 1
+  ) AS s ON true;
+
+  SELECT * INTO STRICT was FROM heads WHERE shard = this FOR NO KEY UPDATE;
+  SELECT * INTO mine FROM appends WHERE shard = this AND appender = this_appender;
+  IF mine.number > this_number THEN
+    RAISE EXCEPTION 'append % of this process came after %', this_number, mine.number;
+  END IF;
+  done := coalesce(mine.number = this_number, false);
+  at := greatest(now_us(), was.at_us + 1);
+  IF done THEN
+    was.head := mine.first - 1;
+    at := mine.at_us;
+  END IF;
+  today := at / 86400000000;
+
+  SELECT array_agg(CASE WHEN place > 0 THEN place WHEN new THEN was.head + rank ELSE 0 END ORDER BY nth),
+    array_agg(CASE WHEN place > 0 THEN place_at WHEN new THEN at ELSE 0 END ORDER BY nth),
+    array_agg(new ORDER BY nth), was.head + count(*) FILTER (WHERE new)
+  INTO seqs, ats, written, new_head
+  FROM (
+    SELECT nth, place, place_at, place = 0 AND NOT refused AS new,
+      count(*) FILTER (WHERE place = 0 AND NOT refused) OVER (ORDER BY nth) AS rank
+    FROM (
+      SELECT nth, place, place_at, bool_or(opens AND place > 0) OVER (PARTITION BY batch) AS refused
+      FROM (
+        SELECT f.nth, f.batch, f.opens,
+          coalesce(nullif(f.old_seq, 0), s.seq, 0) AS place, coalesce(nullif(f.old_at, 0), s.at_us, 0) AS place_at
+        FROM unnest(fingerprints, batches, opens, old_seqs, old_ats)
+          WITH ORDINALITY AS f (id, batch, opens, old_seq, old_at, nth)
+        LEFT JOIN LATERAL (
+          SELECT seq, at_us FROM seen
+          WHERE shard = this AND fingerprint = f.id AND week >= shut AND seq <= was.head LIMIT 1
+        ) AS s ON true
+      ) AS looked
+    ) AS decided
+  ) AS placed;
+
+  IF done OR new_head = was.head THEN
+    new_head := greatest(new_head, was.head);
+    COMMIT;
+    RETURN;
+  END IF;
+  INSERT INTO records (day, shard, seq, at_us, body)
+    SELECT today, this, r.seq, at, r.body FROM unnest(seqs, written, bodies) AS r (seq, new, body) WHERE r.new;
+  INSERT INTO seen (week, shard, fingerprint, seq, at_us)
+    SELECT at / 604800000000, this, r.id, r.seq, at FROM unnest(seqs, written, fingerprints) AS r (seq, new, id)
+    WHERE r.new AND r.id IS NOT NULL ORDER BY r.id;
+  INSERT INTO links (day, shard, hash, seq)
+    SELECT today, this, l.hash, seqs[l.owner] FROM unnest(hashes, owners) AS l (hash, owner)
+    WHERE written[l.owner] ORDER BY l.hash;
+  UPDATE heads SET head = new_head, at_us = at WHERE shard = this;
+  IF today > was.at_us / 86400000000 THEN
+    INSERT INTO days (shard, day, first) VALUES (this, today, was.head + 1) ON CONFLICT DO NOTHING;
+  END IF;
+  INSERT INTO appends (shard, appender, number, first, at_us) VALUES (this, this_appender, this_number, was.head + 1, at)
+    ON CONFLICT (shard, appender) DO UPDATE SET number = excluded.number, first = excluded.first, at_us = excluded.at_us;
+  COMMIT;
+END $$;
+
+-- first_at returns the place of the first record accepted at or after a time, the
+-- one past the head where there is none. Times do not decrease with places.
+CREATE FUNCTION first_at(this smallint, since_us bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  that integer := since_us / 86400000000;
+  low  bigint; -- the answer is low or more
+  high bigint; -- and high or less
+  mid  bigint;
+  it   record;
+BEGIN
+  SELECT coalesce((SELECT min(first) FROM days WHERE shard = this AND day > that), head + 1),
+    (SELECT first FROM days WHERE shard = this AND day = that)
+    INTO high, low FROM heads WHERE shard = this;
+  low := coalesce(low, high);
+  WHILE low < high LOOP
+    mid := low + (high - low) / 2;
+    SELECT seq, at_us INTO it FROM records WHERE shard = this AND day = that AND seq >= mid AND seq < high ORDER BY seq LIMIT 1;
+    IF it.seq IS NULL OR it.at_us >= since_us THEN
+      high := mid;
+    ELSE
+      low := it.seq + 1;
+    END IF;
+  END LOOP;
+  RETURN low;
+END $$;

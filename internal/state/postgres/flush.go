@@ -138,7 +138,6 @@ func (t *Tenure) Flush(ctx context.Context, l *fold.Layer) error {
 	if err == nil {
 		t.flushed++
 		t.wrote.Add(moved + rows)
-		t.db.Notify(topicFlushed, "")
 	}
 	return err
 }

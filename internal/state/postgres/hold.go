@@ -54,9 +54,6 @@ func (h *Holds) Renew(ctx context.Context, name string, token int64, lease time.
 // Release lets another have a hold at once. It does nothing where another token is
 // in force.
 func (h *Holds) Release(ctx context.Context, name string, token int64) error {
-	n, err := h.state.exec(ctx, "release a hold", releaseHold, name, token)
-	if n > 0 {
-		h.state.db.Notify(topicFreed, name)
-	}
+	_, err := h.state.exec(ctx, "release a hold", releaseHold, name, token)
 	return err
 }

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -242,47 +241,4 @@ func scanLease(r row) (fold.LeaseRow, error) {
 func named(rows []fold.LeaseRow) (runs [][]byte, began []int64) {
 	return column(rows, func(l *fold.LeaseRow) []byte { return l.Run[:] }),
 		column(rows, func(l *fold.LeaseRow) int64 { return int64(l.Began) })
-}
-
-// The topics of hints between nodes. Who misses one polls.
-const (
-	topicGranted = "granted-" // and a node: leases were written for it
-	topicFlushed = "flushed"  // the cursor moved
-	topicWanted  = "wanted"   // somebody waits until a place is flushed
-	topicFreed   = "freed"    // a hold was released
-)
-
-// Granted hints to nodes that leases were written for them.
-func (s *State) Granted(nodes []string) {
-	for _, node := range nodes {
-		s.db.Notify(topicGranted+node, "")
-	}
-}
-
-// HearGranted calls f, which must not block, when leases may have been written for
-// a node, until stop is called; likewise the others.
-func (s *State) HearGranted(node string, f func()) (stop func()) {
-	return s.db.Hear(topicGranted+node, func(string) { f() })
-}
-
-// HearFlushed calls f when the cursor may have moved.
-func (s *State) HearFlushed(f func()) (stop func()) {
-	return s.db.Hear(topicFlushed, func(string) { f() })
-}
-
-// Want hints to the dispatching node that somebody waits until seq is flushed.
-func (s *State) Want(seq weir.Seq) { s.db.Notify(topicWanted, strconv.FormatUint(uint64(seq), 10)) }
-
-// HearWanted calls f with the places that others wait for.
-func (s *State) HearWanted(f func(weir.Seq)) (stop func()) {
-	return s.db.Hear(topicWanted, func(text string) {
-		if seq, err := strconv.ParseUint(text, 10, 64); err == nil { // none: some were missed
-			f(weir.Seq(seq))
-		}
-	})
-}
-
-// HearFreed calls f when a hold may have been released.
-func (s *State) HearFreed(f func()) (stop func()) {
-	return s.db.Hear(topicFreed, func(string) { f() })
 }

@@ -50,6 +50,7 @@ type App struct {
 // rooms are what differs between a node that is alone and one of several. Loops
 // that are nil are for want of the duty.
 type rooms struct {
+	join     func(ctx context.Context) error // makes the node known to others, once all else is ready
 	dispatch dispatcher
 	nodes    api.Nodes
 	shows    func(ctx context.Context) (warning string, err error) // whether what is taken is folded
@@ -91,6 +92,9 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err
 	if a.listener, err = net.Listen("tcp", cfg.Listen); err != nil {
 		return a, weir.E("listen", weir.Unavailable, "%w", err)
 	}
+	if !cfg.Database.IsZero() {
+		return a, weir.E("open", weir.Unavailable, "the journal on PostgreSQL is not there yet")
+	}
 	if a.engine, err = openEmbedded(ctx, cfg.Data, log); err != nil {
 		return a, err
 	}
@@ -99,15 +103,17 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err
 
 // wire makes the rooms and gives each what it asks for.
 func (a *App) wire(ctx context.Context) error {
-	key, err := a.openKey(ctx)
-	if err != nil {
+	tokens := auth.New(tokenStore{a.control})
+	var key *secret.Key
+	if err := a.first(ctx, func(ctx context.Context) (err error) {
+		if key, err = a.openKey(ctx); err == nil {
+			a.token, err = tokens.MakeAdmin(ctx, a.config.Admin.Token.Reveal())
+		}
+		return err
+	}); err != nil {
 		return err
 	}
 	secrets := secret.NewStore(key, a.state)
-	tokens := auth.New(tokenStore{a.control})
-	if a.token, err = tokens.MakeAdmin(ctx, a.config.Admin.Token.Reveal()); err != nil {
-		return err
-	}
 	limits := a.config.Limits
 	types := declared.New(a.state, a.log)
 	a.door = ingest.New(ingest.Options{
@@ -117,7 +123,11 @@ func (a *App) wire(ctx context.Context) error {
 	if a.config.Has(weir.DutyWork) {
 		a.work = a.workLoop(secrets)
 	}
-	a.wireAlone(types.Applied)
+	if a.among == nil {
+		a.wireAlone(types.Applied)
+	} else {
+		a.wireAmong(types.Applied)
+	}
 	a.measure()
 
 	reader := &track.Reader{Journal: a.journal, State: a.state, Dispatcher: a.rooms.dispatch, Blobs: a.blobs}
@@ -137,7 +147,7 @@ func (a *App) wire(ctx context.Context) error {
 	} else {
 		a.serve(api.NewHealth(o))
 	}
-	return nil
+	return a.rooms.join(ctx)
 }
 
 // workLoop makes the loop that tries runs. Who dispatches is not known yet.

@@ -56,7 +56,10 @@ func (d *drain) until(ctx context.Context, drains bool) bool {
 		d.mu.Lock()
 		ordered, turned := d.ordered, d.turned
 		d.mu.Unlock()
-		if ordered == drains {
+		switch {
+		case ctx.Err() != nil:
+			return false
+		case ordered == drains:
 			return true
 		}
 		select {

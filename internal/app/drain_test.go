@@ -20,7 +20,9 @@ func TestAStopIsSeenBeforeRequestsAreTurnedAway(t *testing.T) {
 	r := run(t, cfg, "")
 	body, sending := io.Pipe()
 	answered := make(chan string, 1)
-	go func() { answered <- statusOf(t, r.request(t, http.MethodPost, "/v1/events?type=x&source=/s&id=slow", body)) }()
+	go func() {
+		answered <- statusOf(t, r.request(t, http.MethodPost, "/v1/events?type=x&source=/s&id=slow", body))
+	}()
 	if _, err := io.WriteString(sending, `{"half":`); err != nil {
 		t.Fatal(err)
 	}

@@ -41,6 +41,7 @@ func openEmbedded(ctx context.Context, dir string, log *slog.Logger) (e *engine,
 	return &engine{
 		journal: j, state: s, control: s, blobs: blobs[*blob.Writer]{b},
 		checkpoint: func(int64) dispatch.State { return s },
+		first:      func(ctx context.Context, do func(context.Context) error) error { return do(ctx) },
 		sweep: func(ctx context.Context, named func(context.Context, string) (bool, error)) error {
 			return (&blob.Sweeper{Store: b, Named: named, Logger: log}).Run(ctx)
 		},
@@ -77,6 +78,7 @@ func (a *App) wireAlone(applied func(weir.ProjectID)) {
 	})}
 	a.work.Dispatcher = d
 	a.rooms = rooms{
+		join:        func(context.Context) error { return nil },
 		dispatch:    d,
 		nodes:       &alone{a, d},
 		shows:       func(ctx context.Context) (string, error) { return "", d.Settle(ctx, 0) },

@@ -27,6 +27,8 @@ type engine struct {
 	// checkpoint returns the state for the one who dispatches under a token, 0
 	// where nobody else could.
 	checkpoint func(token int64) dispatch.State
+	first      func(ctx context.Context, do func(context.Context) error) error // runs what only the first node of several makes
+	among      *shared                                                         // nil: this process is alone
 	sweep      func(ctx context.Context, named func(context.Context, string) (bool, error)) error
 	close      func() error
 }

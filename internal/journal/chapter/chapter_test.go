@@ -23,6 +23,7 @@ func TestConformance(t *testing.T) {
 	}{
 		{"one chapter", Options{}},
 		{"small chapters and tail", Options{MaxRecords: 20, Tail: 8}},
+		{"tiny chapters", Options{MaxRecords: 4, Tail: 2}},
 	} {
 		t.Run(o.name, func(t *testing.T) {
 			t.Parallel()

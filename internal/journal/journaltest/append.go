@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"weir"
 	"weir/internal/journal"
@@ -309,4 +310,17 @@ func emptyAppends(f *fixture) {
 	if err != nil || len(got.Records) > 0 || len(f.all()) > 0 {
 		f.Errorf("found %d records in an empty journal, %v", len(got.Records), err)
 	}
+}
+
+func tryTooOld(f *fixture) {
+	old := change(1, 1)
+	old.Change.Attempt = &weir.Attempt{Try: 1, Began: weir.TimeOf(time.Now().Add(-8 * 24 * time.Hour))}
+
+	_, err := f.j.Append(f.Context(), bound(old, event("a")))
+
+	f.code(err, weir.Invalid)
+	f.equal("records", len(f.all()), 0)
+	young := change(1, 1)
+	young.Change.Attempt = &weir.Attempt{Try: 1, Began: weir.TimeOf(time.Now().Add(-6 * 24 * time.Hour))}
+	f.equal("refused", f.append(bound(young))[0].Refused, false)
 }

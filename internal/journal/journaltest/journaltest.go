@@ -21,6 +21,15 @@ type Journal interface {
 	Records(ctx context.Context, seqs []weir.Seq) ([]*weir.Record, error)
 	Find(ctx context.Context, q journal.Query) (journal.Found, error)
 	Place(ctx context.Context, id weir.Identity) (weir.Item, bool)
+	Upkeep
+}
+
+// Upkeep is what keeps a journal from growing for ever.
+type Upkeep interface {
+	Trim(ctx context.Context, k journal.Keep) (journal.Trimmed, error)
+	Erase(ctx context.Context, e journal.Erasure) (journal.Trimmed, error)
+	Hide(erasures []journal.Erasure)
+	First() weir.Seq
 }
 
 // Open opens the journal in dir, making it if it is not there. The suite closes
@@ -57,6 +66,14 @@ func Run(t *testing.T, open Open) {
 		{"find by blob, of whatever project", findBlob},
 		{"find refuses what cannot be a value", findInvalid},
 		{"a look-up sees all that was answered before", findAfterAppend},
+		{"a change of a try from before the window is refused", tryTooOld},
+		{"what need not be kept is trimmed, survivors stay as they were", trimLeavesSurvivors},
+		{"where nothing stays, the journal goes on", trimLeavesNothing},
+		{"what is past the cursor, young or stays is not trimmed", trimLeavesWhatItMust},
+		{"appends and reads go on while it is trimmed", trimBesideAppends},
+		{"a subject is hidden, shown and erased", eraseSubject},
+		{"a project is erased", eraseProject},
+		{"pages are full without what is hidden", hidePages},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			t.Parallel()

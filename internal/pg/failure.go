@@ -3,8 +3,6 @@ package pg
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -65,34 +63,4 @@ func passes(code string) bool {
 		return true
 	}
 	return false
-}
-
-// Again reports whether a transaction that failed so was rolled back for the sake
-// of another, and may be run again at once.
-func Again(err error) bool {
-	code := CodeOf(err)
-	return code == "40001" || code == "40P01"
-}
-
-const (
-	tries     = 10
-	firstWait = 2 * time.Millisecond
-)
-
-// Retry runs f, a transaction, again while it was rolled back for the sake of
-// another, and gives what it then fails with a code.
-func Retry(ctx context.Context, op string, f func() error) error {
-	for n, wait := 1, firstWait; ; n, wait = n+1, 2*wait {
-		err := f()
-		if err == nil || !Again(err) || n == tries {
-			return Failure(op, err)
-		}
-		timer := time.NewTimer(wait/2 + rand.N(wait))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
-		case <-timer.C:
-		}
-	}
 }

@@ -29,7 +29,7 @@ const (
 	insertMigration  = `INSERT INTO migrations (number, name, sum, version, applied_us)
 VALUES ($1, $2, $3, $4, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)`
 	// Nodes that start together apply each migration once. It may take its time.
-	lockMigrations = `SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(1465149778, 1)`
+	lockMigrations = `SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(1465149778, 1)`
 )
 
 // Migrations returns the migrations that the database has, and those that it
@@ -70,7 +70,7 @@ func (db *DB) migrations(ctx context.Context) (applied []state.Applied, pending 
 func (db *DB) migrate(ctx context.Context) error {
 	_, pending, err := db.migrations(ctx)
 	for more := err == nil && len(pending) > 0; more; {
-		err = Retry(ctx, "migrate the database", func() error {
+		err = db.Retry(ctx, "migrate the database", func() error {
 			return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) (err error) {
 				more, err = db.migrateOne(ctx, tx)
 				return err

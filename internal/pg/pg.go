@@ -45,6 +45,7 @@ const (
 	connectTime = 5 * time.Second // for one connection
 	silence     = 5 * time.Second // after which who does not answer is gone
 	longest     = time.Minute     // a statement
+	lockWait    = 2 * time.Second // then those who are silent with a lock lose it
 )
 
 // Open connects to the database, refuses one that cannot be used, applies the
@@ -137,6 +138,7 @@ func connection(c *pgx.ConnConfig) {
 	for name, value := range map[string]string{
 		"application_name":                    "weir",
 		"statement_timeout":                   fmt.Sprint(longest.Milliseconds()),
+		"lock_timeout":                        fmt.Sprint(lockWait.Milliseconds()),
 		"idle_in_transaction_session_timeout": ms,
 		"tcp_user_timeout":                    ms,
 		"tcp_keepalives_idle":                 "2",

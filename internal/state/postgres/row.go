@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"encoding/binary"
 	"strings"
 
@@ -23,6 +24,14 @@ func each(rows pgx.Rows, f func(row) error) error {
 		}
 	}
 	return rows.Err()
+}
+
+func (r row) copy() row {
+	c := make(row, len(r))
+	for i := range r {
+		c[i] = bytes.Clone(r[i])
+	}
+	return c
 }
 
 func (r row) int(i int) int64 {

@@ -74,26 +74,31 @@ func (s *State) first(ctx context.Context, op, text string, args []any, f func(r
 	return found, err
 }
 
-// write is first for what writes: it is run again where it was rolled back for the
-// sake of another.
-func (s *State) write(ctx context.Context, op, text string, args []any, f func(row) error) (found bool, err error) {
-	err = failure(op, pg.Retry(ctx, op, func() error {
-		found = false
+// write runs one statement that writes, again where it was rolled back for the sake
+// of another, calls f for every row that it returns, and reports whether there was
+// one.
+func (s *State) write(ctx context.Context, op, text string, args []any, f func(row) error) (bool, error) {
+	var returned []row
+	err := s.db.Retry(ctx, op, func() error {
+		returned = returned[:0]
 		rows, err := s.db.Query(ctx, text, args...)
 		if err != nil {
 			return err
 		}
 		return each(rows, func(r row) error {
-			found = true
-			return f(r)
+			returned = append(returned, r.copy())
+			return nil
 		})
-	}))
-	return found, err
+	})
+	for i := 0; i < len(returned) && err == nil; i++ {
+		err = f(returned[i])
+	}
+	return len(returned) > 0, failure(op, err)
 }
 
 // exec runs one statement and returns how many rows it wrote.
 func (s *State) exec(ctx context.Context, op, text string, args ...any) (n int64, err error) {
-	err = failure(op, pg.Retry(ctx, op, func() error {
+	err = failure(op, s.db.Retry(ctx, op, func() error {
 		tag, err := s.db.Exec(ctx, text, args...)
 		n = tag.RowsAffected()
 		return err
@@ -109,7 +114,7 @@ type statement struct {
 
 // together runs statements as one transaction in one round trip.
 func (s *State) together(ctx context.Context, op string, statements ...statement) error {
-	return failure(op, pg.Retry(ctx, op, func() error {
+	return failure(op, s.db.Retry(ctx, op, func() error {
 		var b pgx.Batch
 		for _, x := range statements {
 			b.Queue(x.text, x.args...)

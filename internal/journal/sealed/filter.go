@@ -19,7 +19,7 @@ const (
 	blockWords  = 8 // a line of the processor's cache
 	probes      = 7
 
-	smallest = 1 << 20 // records in the first filter
+	smallest = 1 << 16 // records in the first filter
 	largest  = 1 << 24
 )
 

@@ -12,7 +12,10 @@ import (
 	"weir/internal/fold"
 )
 
-const lease = 30 * time.Second
+const (
+	lease = 30 * time.Second
+	dead  = 10 * time.Second // after the last beat
+)
 
 // database has the meaning of state's tables, by the clock of the bubble.
 type database struct {
@@ -74,7 +77,7 @@ func (d *database) Register(ctx context.Context, n weir.Node) (weir.Node, bool, 
 	}
 	defer done()
 	now := weir.TimeOf(time.Now())
-	if other := d.nodes[n.Name]; other != nil && now.Sub(other.Seen) <= Dead {
+	if other := d.nodes[n.Name]; other != nil && now.Sub(other.Seen) <= dead {
 		return *other, false, nil
 	}
 	n.Started, n.Seen = now, now

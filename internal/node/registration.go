@@ -9,12 +9,9 @@ import (
 	"weir"
 )
 
-// How nodes know of each other.
 const (
-	Beat = 2 * time.Second  // between two beats of a node
-	Dead = 10 * time.Second // without one, after which it is dead
-
-	askAgain   = Beat / 4        // whether the name is free
+	beatEvery  = 2 * time.Second
+	askAgain   = beatEvery / 4   // whether the name is free
 	leaveGrace = 5 * time.Second // for the removal of the registration
 )
 
@@ -107,7 +104,7 @@ func (r *Registration) Run(ctx context.Context) error {
 			r.Logger.Info("the node is seen again", "node", r.Name)
 		}
 		away = err != nil
-		timer := time.NewTimer(Beat)
+		timer := time.NewTimer(beatEvery)
 		select {
 		case <-ctx.Done():
 		case <-r.beats:
@@ -119,7 +116,7 @@ func (r *Registration) Run(ctx context.Context) error {
 
 // beat tells the registry once, and follows what it answers.
 func (r *Registration) beat(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, Beat)
+	ctx, cancel := context.WithTimeout(ctx, beatEvery)
 	defer cancel()
 	drain, err := r.Registry.Beat(ctx, r.now())
 	if weir.CodeOf(err) == weir.NotFound {

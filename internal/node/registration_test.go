@@ -28,7 +28,7 @@ func TestNodeIsSeenUntilItLeaves(t *testing.T) {
 		pass(time.Minute)
 
 		n, _ := db.node("a")
-		if age := time.Since(n.Seen.Std()); age > Beat || n.Free != 5 || n.Share != 7 || n.Slots != 8 || n.Draining {
+		if age := time.Since(n.Seen.Std()); age > beatEvery || n.Free != 5 || n.Share != 7 || n.Slots != 8 || n.Draining {
 			t.Errorf("seen %v ago: %+v", age, n)
 		}
 		r.Draining()
@@ -73,11 +73,11 @@ func TestNameOfADeadNodeIsTakenAsSoonAsItIsSeenToBeDead(t *testing.T) {
 
 		r, err := Register(t.Context(), options(t, db))
 
-		if took := time.Since(began); err != nil || took < Dead || took > Dead+Beat {
+		if took := time.Since(began); err != nil || took < dead || took > dead+beatEvery {
 			t.Errorf("after %v: %v", took, err)
 		}
 		start(t, r.Run)
-		pass(Beat)
+		pass(beatEvery)
 		if err := first.Run(t.Context()); weir.CodeOf(err) != weir.Conflict {
 			t.Errorf("the first, which was only stopped, got %v", err)
 		}
@@ -100,7 +100,7 @@ func TestNodeFollowsTheOrderToDrainWithItsNextBeat(t *testing.T) {
 
 		for _, order := range []bool{false, true, true, false} {
 			db.set(func() { db.order["a"] = order })
-			pass(Beat)
+			pass(beatEvery)
 		}
 
 		stop()
@@ -123,7 +123,7 @@ func TestNodeThatWasAwayForADayIsRegisteredAgain(t *testing.T) {
 		pass(24 * time.Hour)
 
 		db.set(func() { db.away, db.nodes = nil, map[string]*weir.Node{} })
-		pass(Beat)
+		pass(beatEvery)
 
 		if _, ok := db.node("a"); !ok {
 			t.Error("is not registered")

@@ -37,18 +37,20 @@ func (db *DB) Retry(ctx context.Context, op string, f func() error) error {
 	}
 }
 
-// selectSilent ends the sessions that wrote and wait for the rest of what their
+// endSilent ends the sessions that wrote and wait for the rest of what their
 // client sends, for longer than one waits for a lock. A statement of ours is sent
 // whole, and written by the server alone; but a client that is stopped before it
 // sent the last few bytes, which end the transaction, would keep its locks for as
 // long as it is stopped: PostgreSQL's timeouts count only what is between
 // transactions' statements, until transaction_timeout of version 17.
-const selectSilent = `SELECT pid FROM pg_stat_activity
-WHERE datname = current_database() AND usename = current_user AND wait_event = 'ClientRead' AND backend_xid IS NOT NULL
-  AND xact_start < clock_timestamp() - interval '2 s' AND pg_terminate_backend(pid)`
+const endSilent = `WITH silent AS MATERIALIZED (
+  SELECT pid FROM pg_stat_activity
+  WHERE datname = current_database() AND usename = current_user AND wait_event = 'ClientRead' AND backend_xid IS NOT NULL
+    AND xact_start < clock_timestamp() - interval '2 s'
+) SELECT pg_terminate_backend(pid) FROM silent`
 
 func (db *DB) endSilent(ctx context.Context) {
-	rows, err := db.Query(ctx, selectSilent)
+	rows, err := db.Query(ctx, endSilent)
 	if err == nil {
 		rows.Close()
 		err = rows.Err()

@@ -37,9 +37,9 @@ func (h *Holds) Acquire(ctx context.Context, name, node string, lease, margin ti
 		return nil
 	}
 	args := []any{name, plain(node), lease.Microseconds()}
-	taken, err := h.state.first(ctx, "take a hold", acquireHold, append(args, margin.Microseconds()), take)
+	taken, err := h.state.write(ctx, "take a hold", acquireHold, append(args, margin.Microseconds()), take)
 	if err == nil && !taken {
-		_, err = h.state.first(ctx, "take a hold", beginHold, args, take)
+		_, err = h.state.write(ctx, "take a hold", beginHold, args, take)
 	}
 	return token, err
 }
@@ -48,7 +48,7 @@ func (h *Holds) Acquire(ctx context.Context, name, node string, lease, margin ti
 // was released, or another token is in force.
 func (h *Holds) Renew(ctx context.Context, name string, token int64, lease time.Duration) (bool, error) {
 	args := []any{name, token, lease.Microseconds()}
-	return h.state.first(ctx, "renew a hold", renewHold, args, func(row) error { return nil })
+	return h.state.write(ctx, "renew a hold", renewHold, args, func(row) error { return nil })
 }
 
 // Release lets another have a hold at once. It does nothing where another token is

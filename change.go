@@ -60,14 +60,13 @@ type Change struct {
 // Attempt is one try of a run, as it is kept. Its outcome is the kind of the
 // change that carries it.
 type Attempt struct {
-	Try   int // from 1; 0 is a try that was held before it began
-	Node  string
-	Began Time
-	Took  time.Duration
-	Steps []StepOutcome // of the steps done in this try
-	Log   string        // bounded; a cut in the middle is said in it
-
-	Verdict Verdict // what it says of the gate of its origin, to a dispatcher in another process
+	Try     int // from 1; 0 is a try that was held before it began
+	Node    string
+	Began   Time
+	Took    time.Duration
+	Steps   []StepOutcome // of the steps done in this try
+	Log     string        // bounded; a cut in the middle is said in it
+	Verdict Verdict       // what it says of the gate of its origin, to a dispatcher in another process
 }
 
 // StepOutcome is what became of one step in one try.

@@ -1,9 +1,6 @@
 package weir
 
-import (
-	"encoding/json"
-	"time"
-)
+import "encoding/json"
 
 // DefinitionKind says what a definition defines.
 type DefinitionKind string
@@ -35,22 +32,17 @@ type Project struct {
 	ID        ProjectID
 	Name      string
 	Revision  uint64
-	Retention time.Duration // how long what happened is kept; 0: as long as the server says
+	Retention Duration // how long what happened is kept; 0: as long as the server says
 }
 
 // Erasure is an order to forget what is on record, whatever its age: the events
 // of a subject or, where Subject is "", all of a project that was deleted.
 type Erasure struct {
-	ID      int64
-	Project ProjectID
-	Name    string // of the project, when it was ordered
-	Subject string
-	UpTo    Seq // the last record that it means
-	By      string
-	Ordered Time
-	Ended   Time  // none: under way
-	Records int64 // erased so far
-	Bytes   int64 // freed so far
+	ID, Records    int64 // Records are erased so far
+	Project        ProjectID
+	Subject, By    string
+	UpTo           Seq  // the last record that it means
+	Ordered, Ended Time // Ended is none while it is under way
 }
 
 // Refusal is what was turned away at the door, or accepted but may not act: how

@@ -87,16 +87,14 @@ func IsJSONType(contentType string) bool {
 	return t == "application/json" || t == "text/json" || strings.HasSuffix(t, "+json")
 }
 
-// The longest attributes that Weir takes, in bytes. CloudEvents sets none but
-// advises that intermediaries forward at least 64 KiB in all.
+// The longest attributes, in bytes. CloudEvents asks for at least 64 KiB in all.
 const (
 	MaxAttribute  = 4096
 	MaxExtensions = 64
 	MaxHops       = 16
 )
 
-// reserved names are Weir's own attributes, which only Weir sets, and those of
-// the JSON format.
+// reserved names are attributes that only Weir sets, and those of the JSON format.
 var reserved = []string{"at", "cause", "data", "data_base64", "seq", "uid"}
 
 // Validate checks every attribute against CloudEvents 1.0.2 (section 3) and
@@ -149,10 +147,7 @@ func (e *Event) validateRequired() error {
 
 func (e *Event) validateOptional() error {
 	for _, a := range []struct{ name, value string }{
-		{"subject", e.Subject},
-		{"datacontenttype", e.ContentType},
-		{"dataschema", e.Schema},
-		{"execution", e.Execution},
+		{"subject", e.Subject}, {"datacontenttype", e.ContentType}, {"dataschema", e.Schema}, {"execution", e.Execution},
 	} {
 		if err := validText(a.name, a.value); err != nil {
 			return err

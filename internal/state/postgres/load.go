@@ -203,7 +203,10 @@ func (s *State) Members(ctx context.Context, low, high weir.Seq, each func(weir.
 	return state.Walker(s.Walk).Members(ctx, low, high, each)
 }
 
-const selectRunsOf = `SELECT ` + runColumns + ` FROM runs WHERE project = $1 LIMIT $2`
+const (
+	selectRunsOf = `SELECT ` + runColumns + ` FROM runs WHERE project = $1 LIMIT $2`
+	openTriggers = `SELECT DISTINCT trigger FROM groups WHERE project = $1 ORDER BY trigger`
+)
 
 // RunsOf returns runs in state of a project, limit at most.
 func (s *State) RunsOf(ctx context.Context, project weir.ProjectID, limit int) (runs []*weir.Run, err error) {
@@ -213,4 +216,13 @@ func (s *State) RunsOf(ctx context.Context, project weir.ProjectID, limit int) (
 		return err
 	})
 	return runs, err
+}
+
+// OpenTriggers returns the names of a project's triggers that have open groups.
+func (s *State) OpenTriggers(ctx context.Context, project weir.ProjectID) (names []string, err error) {
+	err = s.query(ctx, "read triggers", openTriggers, []any{int32(project)}, func(r row) error {
+		names = append(names, r.text(0))
+		return nil
+	})
+	return names, err
 }

@@ -36,7 +36,7 @@ func TestStateConforms(t *testing.T) {
 		}
 		s := held(t, New(Options{DB: db}))
 		e := engine{s, sync.OnceFunc(db.Close)}
-		return statetest.Engine{Live: e, Lists: s, Tenants: s, Sealed: s, Rights: s, Refusals: s, Upkeep: s}, nil
+		return statetest.Engine{Live: e, Lists: s, Tenants: s, Sealed: s, Rights: s, Refusals: s, Forgetting: s, Needing: s}, nil
 	})
 }
 

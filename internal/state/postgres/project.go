@@ -52,13 +52,13 @@ func (s *State) CreateProject(ctx context.Context, name string) (p weir.Project,
 }
 
 func scanProject(r row) weir.Project {
-	return weir.Project{ID: weir.ProjectID(r.int(0)), Name: r.text(1), Revision: uint64(r.int(2)), Retention: time.Duration(r.int(3)) * time.Microsecond}
+	return weir.Project{ID: weir.ProjectID(r.int(0)), Name: r.text(1), Revision: uint64(r.int(2)), Retention: weir.Duration(r.int(3)) * weir.Duration(time.Microsecond)}
 }
 
 // SetRetention says how long a project keeps what happened; 0 is as long as the
 // server says. NotFound where there is no such project.
-func (s *State) SetRetention(ctx context.Context, project weir.ProjectID, keep time.Duration) error {
-	n, err := s.exec(ctx, "set retention", setRetention, keep.Microseconds(), int32(project))
+func (s *State) SetRetention(ctx context.Context, project weir.ProjectID, keep weir.Duration) error {
+	n, err := s.exec(ctx, "set retention", setRetention, keep.Std().Microseconds(), int32(project))
 	if err == nil && n == 0 {
 		err = weir.E("set retention", weir.NotFound, "there is no project %d", project)
 	}
@@ -66,11 +66,11 @@ func (s *State) SetRetention(ctx context.Context, project weir.ProjectID, keep t
 }
 
 const (
-	erasureColumns = `id, project, name, subject, up_to, ordered_by, ordered_us, ended_us, records, bytes`
-	insertErasure  = `INSERT INTO erasures (project, name, subject, up_to, ordered_by, ordered_us, ended_us, records, bytes)`
-	addErasure     = insertErasure + ` VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0) RETURNING id, project`
+	erasureColumns = `id, project, subject, up_to, ordered_by, ordered_us, ended_us, records`
+	insertErasure  = `INSERT INTO erasures (project, subject, up_to, ordered_by, ordered_us, ended_us, records)`
+	addErasure     = insertErasure + ` VALUES ($1, $2, $3, $4, $5, 0, 0) RETURNING id, project`
 	selectErasures = `SELECT ` + erasureColumns + ` FROM erasures ORDER BY id DESC`
-	noteErasure    = `UPDATE erasures SET ended_us = $1, records = $2, bytes = $3 WHERE id = $4`
+	noteErasure    = `UPDATE erasures SET ended_us = $1, records = $2 WHERE id = $3`
 	dropErasures   = `DELETE FROM erasures WHERE ended_us > 0 AND ended_us < $1`
 
 	// Names have no space, so that no other project is named so.
@@ -78,7 +78,7 @@ const (
   UPDATE projects SET name = name || ' ' || id, deleted_us = $4 WHERE name = $1 AND deleted_us = 0 RETURNING id
 ), disused AS (
   DELETE FROM tokens WHERE project IN (SELECT id FROM gone)
-) ` + insertErasure + ` SELECT id, $1, '', $2::bigint, $3, $4, 0, 0, 0 FROM gone RETURNING id, project`
+) ` + insertErasure + ` SELECT id, '', $2::bigint, $3, $4, 0, 0 FROM gone RETURNING id, project`
 )
 
 // DeleteProject makes a project one that is not there: its name is free and its
@@ -86,8 +86,8 @@ const (
 // everything of o but the project's. NotFound where there is no project of that
 // name.
 func (s *State) DeleteProject(ctx context.Context, name string, o weir.Erasure) (weir.Erasure, error) {
-	o.Name, o.Subject = plain(name), ""
-	args := []any{o.Name, int64(o.UpTo), plain(o.By), int64(o.Ordered)}
+	o.Subject = ""
+	args := []any{plain(name), int64(o.UpTo), plain(o.By), int64(o.Ordered)}
 	found, err := s.write(ctx, "delete project", deleteProject, args, func(r row) error {
 		o.ID, o.Project = r.int(0), weir.ProjectID(r.int(1))
 		return nil
@@ -101,7 +101,7 @@ func (s *State) DeleteProject(ctx context.Context, name string, o weir.Erasure) 
 // AddErasure orders that the events of a subject are forgotten, and returns the
 // order with its number.
 func (s *State) AddErasure(ctx context.Context, o weir.Erasure) (weir.Erasure, error) {
-	args := []any{int32(o.Project), plain(o.Name), plain(o.Subject), int64(o.UpTo), plain(o.By), int64(o.Ordered)}
+	args := []any{int32(o.Project), plain(o.Subject), int64(o.UpTo), plain(o.By), int64(o.Ordered)}
 	_, err := s.write(ctx, "add erasure", addErasure, args, func(r row) error {
 		o.ID = r.int(0)
 		return nil
@@ -114,8 +114,8 @@ func (s *State) AddErasure(ctx context.Context, o weir.Erasure) (weir.Erasure, e
 func (s *State) Erasures(ctx context.Context) (all []weir.Erasure, err error) {
 	err = s.query(ctx, "list erasures", selectErasures, nil, func(r row) error {
 		all = append(all, weir.Erasure{
-			ID: r.int(0), Project: weir.ProjectID(r.int(1)), Name: r.text(2), Subject: r.text(3), UpTo: weir.Seq(r.int(4)),
-			By: r.text(5), Ordered: r.time(6), Ended: r.time(7), Records: r.int(8), Bytes: r.int(9),
+			ID: r.int(0), Project: weir.ProjectID(r.int(1)), Subject: r.text(2), UpTo: weir.Seq(r.int(3)),
+			By: r.text(4), Ordered: r.time(5), Ended: r.time(6), Records: r.int(7),
 		})
 		return nil
 	})
@@ -125,7 +125,7 @@ func (s *State) Erasures(ctx context.Context) (all []weir.Erasure, err error) {
 // NoteErasure notes how far an erasure has come and, where o.Ended is not none,
 // that it has ended.
 func (s *State) NoteErasure(ctx context.Context, o weir.Erasure) error {
-	_, err := s.exec(ctx, "note erasure", noteErasure, int64(o.Ended), o.Records, o.Bytes, o.ID)
+	_, err := s.exec(ctx, "note erasure", noteErasure, int64(o.Ended), o.Records, o.ID)
 	return err
 }
 

@@ -75,9 +75,9 @@ func (s *State) CreateProject(ctx context.Context, name string) (p weir.Project,
 
 // SetRetention says how long a project keeps what happened, durably; 0 is as long
 // as the server says. NotFound where there is no such project.
-func (s *State) SetRetention(ctx context.Context, project weir.ProjectID, keep time.Duration) error {
+func (s *State) SetRetention(ctx context.Context, project weir.ProjectID, keep weir.Duration) error {
 	return s.write(ctx, full, "set retention", func(c *conn) error {
-		n, err := c.exec(ctx, setRetention, keep.Microseconds(), int64(project))
+		n, err := c.exec(ctx, setRetention, keep.Std().Microseconds(), int64(project))
 		if err == nil && n == 0 {
 			err = weir.E("", weir.NotFound, "there is no project %d", project)
 		}
@@ -99,7 +99,7 @@ func (s *State) DeleteProject(ctx context.Context, name string, o weir.Erasure) 
 		if !found {
 			return weir.E("", weir.NotFound, "there is no project %q", name)
 		}
-		o.Project, o.Name, o.Subject = p.ID, p.Name, ""
+		o.Project, o.Subject = p.ID, ""
 		if _, err := c.exec(ctx, buryProject, int64(o.Ordered), int64(p.ID)); err != nil {
 			return err
 		}
@@ -119,7 +119,7 @@ func findProject(ctx context.Context, c *conn, name string, p *weir.Project) (bo
 }
 
 func scanProject(r row) weir.Project {
-	return weir.Project{ID: weir.ProjectID(r.int(0)), Name: r.text(1), Revision: uint64(r.int(2)), Retention: time.Duration(r.int(3)) * time.Microsecond}
+	return weir.Project{ID: weir.ProjectID(r.int(0)), Name: r.text(1), Revision: uint64(r.int(2)), Retention: weir.Duration(r.int(3)) * weir.Duration(time.Microsecond)}
 }
 
 const (

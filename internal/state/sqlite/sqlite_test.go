@@ -16,6 +16,6 @@ func TestStateConforms(t *testing.T) {
 		if err != nil {
 			return statetest.Engine{}, err
 		}
-		return statetest.Engine{Live: s, Lists: s, Tenants: s, Sealed: s, Rights: s, Refusals: s, Upkeep: s}, nil
+		return statetest.Engine{Live: s, Lists: s, Tenants: s, Sealed: s, Rights: s, Refusals: s, Forgetting: s, Needing: s}, nil
 	})
 }

@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	erasureColumns = `id, project, name, subject, up_to, ordered_by, ordered_us, ended_us, records, bytes`
-	insertErasure  = `INSERT INTO erasures (project, name, subject, up_to, ordered_by, ordered_us, ended_us, records, bytes)
-VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0) RETURNING id`
+	erasureColumns = `id, project, subject, up_to, ordered_by, ordered_us, ended_us, records`
+	insertErasure  = `INSERT INTO erasures (project, subject, up_to, ordered_by, ordered_us, ended_us, records)
+VALUES ($1, $2, $3, $4, $5, 0, 0) RETURNING id`
 	selectErasures = `SELECT ` + erasureColumns + ` FROM erasures ORDER BY id DESC`
-	noteErasure    = `UPDATE erasures SET ended_us = $1, records = $2, bytes = $3 WHERE id = $4`
+	noteErasure    = `UPDATE erasures SET ended_us = $1, records = $2 WHERE id = $3`
 	dropErasures   = `DELETE FROM erasures WHERE ended_us > 0 AND ended_us < $1`
 )
 
@@ -28,7 +28,7 @@ func (s *State) AddErasure(ctx context.Context, o weir.Erasure) (weir.Erasure, e
 }
 
 func addErasure(ctx context.Context, c *conn, o *weir.Erasure) error {
-	args := []driver.Value{int64(o.Project), o.Name, o.Subject, int64(o.UpTo), o.By, int64(o.Ordered)}
+	args := []driver.Value{int64(o.Project), o.Subject, int64(o.UpTo), o.By, int64(o.Ordered)}
 	return c.query(ctx, insertErasure, args, func(r row) error {
 		o.ID = r.int(0)
 		return nil
@@ -41,8 +41,8 @@ func (s *State) Erasures(ctx context.Context) (all []weir.Erasure, err error) {
 	err = s.read(ctx, "list erasures", func(c *conn) error {
 		return c.query(ctx, selectErasures, nil, func(r row) error {
 			all = append(all, weir.Erasure{
-				ID: r.int(0), Project: weir.ProjectID(r.int(1)), Name: r.text(2), Subject: r.text(3), UpTo: weir.Seq(r.int(4)),
-				By: r.text(5), Ordered: r.time(6), Ended: r.time(7), Records: r.int(8), Bytes: r.int(9),
+				ID: r.int(0), Project: weir.ProjectID(r.int(1)), Subject: r.text(2), UpTo: weir.Seq(r.int(3)),
+				By: r.text(4), Ordered: r.time(5), Ended: r.time(6), Records: r.int(7),
 			})
 			return nil
 		})
@@ -54,7 +54,7 @@ func (s *State) Erasures(ctx context.Context) (all []weir.Erasure, err error) {
 // that it has ended, durably.
 func (s *State) NoteErasure(ctx context.Context, o weir.Erasure) error {
 	return s.write(ctx, full, "note erasure", func(c *conn) error {
-		_, err := c.exec(ctx, noteErasure, int64(o.Ended), o.Records, o.Bytes, o.ID)
+		_, err := c.exec(ctx, noteErasure, int64(o.Ended), o.Records, o.ID)
 		return err
 	})
 }
@@ -169,7 +169,10 @@ func (s *State) DropOld(ctx context.Context, project weir.ProjectID, before weir
 	})
 }
 
-const selectRunsOf = `SELECT ` + runColumns + ` FROM runs WHERE project = $1 LIMIT $2`
+const (
+	selectRunsOf = `SELECT ` + runColumns + ` FROM runs WHERE project = $1 LIMIT $2`
+	openTriggers = `SELECT DISTINCT trigger FROM groups WHERE project = $1 ORDER BY trigger`
+)
 
 // RunsOf returns runs in state of a project, limit at most.
 func (s *State) RunsOf(ctx context.Context, project weir.ProjectID, limit int) (runs []*weir.Run, err error) {
@@ -181,6 +184,17 @@ func (s *State) RunsOf(ctx context.Context, project weir.ProjectID, limit int) (
 		})
 	})
 	return runs, err
+}
+
+// OpenTriggers returns the names of a project's triggers that have open groups.
+func (s *State) OpenTriggers(ctx context.Context, project weir.ProjectID) (names []string, err error) {
+	err = s.read(ctx, "read triggers", func(c *conn) error {
+		return c.query(ctx, openTriggers, []driver.Value{int64(project)}, func(r row) error {
+			names = append(names, r.text(0))
+			return nil
+		})
+	})
+	return names, err
 }
 
 // The rows of a project but for its own, by table, a thousand at most.

@@ -76,7 +76,8 @@ type Engine struct {
 	Sealed
 	Rights
 	Refusals
-	Upkeep
+	Forgetting
+	Needing
 }
 
 // Open opens the state at a place, which is the path of a directory that the

@@ -13,18 +13,21 @@ import (
 	"weir/internal/state"
 )
 
-// Upkeep is the part by which what is no longer needed is found and forgotten.
-type Upkeep interface {
-	SetRetention(ctx context.Context, project weir.ProjectID, keep time.Duration) error
+// Forgetting is the part that forgets projects and subjects.
+type Forgetting interface {
 	DeleteProject(ctx context.Context, name string, o weir.Erasure) (weir.Erasure, error)
 	DropProject(ctx context.Context, project weir.ProjectID) (more bool, err error)
 	RunsOf(ctx context.Context, project weir.ProjectID, limit int) ([]*weir.Run, error)
-
+	OpenTriggers(ctx context.Context, project weir.ProjectID) ([]string, error)
 	AddErasure(ctx context.Context, o weir.Erasure) (weir.Erasure, error)
 	Erasures(ctx context.Context) ([]weir.Erasure, error)
 	NoteErasure(ctx context.Context, o weir.Erasure) error
-	DropErasures(ctx context.Context, before weir.Time) error
+}
 
+// Needing is the part that tells what the rest of the server must keep.
+type Needing interface {
+	SetRetention(ctx context.Context, project weir.ProjectID, keep weir.Duration) error
+	DropErasures(ctx context.Context, before weir.Time) error
 	Walk(ctx context.Context, each func(*state.Live) error) (weir.Seq, error)
 	Members(ctx context.Context, low, high weir.Seq, each func(weir.Seq) error) error
 	Versions(ctx context.Context) ([]state.Version, error)
@@ -40,15 +43,15 @@ func retentionOwn(t *testing.T, s suite) {
 		t.Errorf("a new project keeps for %v", shop.Retention)
 	}
 
-	if err := e.SetRetention(t.Context(), shop.ID, 90*24*time.Hour); err != nil {
+	if err := e.SetRetention(t.Context(), shop.ID, weir.Duration(90*24*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, e.SetRetention(t.Context(), 99, time.Hour), weir.NotFound)
+	wantCode(t, e.SetRetention(t.Context(), 99, weir.Duration(time.Hour)), weir.NotFound)
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
 
-	shop.Retention = 90 * 24 * time.Hour
+	shop.Retention = weir.Duration(90 * 24 * time.Hour)
 	e = s.at(t, place)
 	if got := must(e.ProjectByName(t.Context(), "shop"))(t); got != shop {
 		t.Errorf("got %+v", got)
@@ -72,15 +75,18 @@ func projectDeleted(t *testing.T, s suite) {
 	}
 	run := plainRun(7)
 	run.Project, run.Lane.Project = shop.ID, shop.ID
+	group, other := plainGroup(1), plainGroup(2)
+	group.Project, other.Project = shop.ID, shop.ID
 	flush(t, e, fold.Layer{
 		Runs:      []weir.Run{run, plainRun(8)},
+		Groups:    []weir.Group{group, other, plainGroup(3)},
 		Installed: []fold.Installed{{Project: shop.ID, Definition: weir.Definition{Kind: weir.KindTrigger, Name: "t", Revision: 1, Body: []byte("{}")}}},
 		Counters:  []fold.Counter{{Project: shop.ID, Trigger: "t", What: "matched", N: 3}},
 	})
 
 	ordered := must(e.DeleteProject(ctx, "shop", weir.Erasure{UpTo: 5, By: "admin", Ordered: start}))(t)
 
-	want := weir.Erasure{ID: ordered.ID, Project: shop.ID, Name: "shop", UpTo: 5, By: "admin", Ordered: start}
+	want := weir.Erasure{ID: ordered.ID, Project: shop.ID, UpTo: 5, By: "admin", Ordered: start}
 	if diff := cmp.Diff(want, ordered); diff != "" || ordered.ID == 0 {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -91,7 +97,7 @@ func projectDeleted(t *testing.T, s suite) {
 	wantCode(t, err, weir.NotFound)
 	_, err = e.DeleteProject(ctx, "shop", weir.Erasure{})
 	wantCode(t, err, weir.NotFound)
-	wantCode(t, e.SetRetention(ctx, shop.ID, time.Hour), weir.NotFound)
+	wantCode(t, e.SetRetention(ctx, shop.ID, weir.Duration(time.Hour)), weir.NotFound)
 	if got := must(e.Projects(ctx))(t); len(got) != 1 {
 		t.Errorf("listed: %+v", got)
 	}
@@ -106,6 +112,9 @@ func projectDeleted(t *testing.T, s suite) {
 	runs := must(e.RunsOf(ctx, shop.ID, 10))(t)
 	if diff := cmp.Diff([]*weir.Run{&run}, runs); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := must(e.OpenTriggers(ctx, shop.ID))(t); !slices.Equal(got, []string{"usage"}) {
+		t.Errorf("open: %v", got)
 	}
 	dropRows(t, e, shop.ID)
 }
@@ -133,10 +142,10 @@ func dropRows(t *testing.T, e Engine, project weir.ProjectID) {
 func erasuresNoted(t *testing.T, s suite) {
 	place := t.TempDir()
 	e, ctx := s.at(t, place), t.Context()
-	first := must(e.AddErasure(ctx, weir.Erasure{Project: 1, Name: "default", Subject: "ann", UpTo: 4, By: "admin", Ordered: start}))(t)
-	second := must(e.AddErasure(ctx, weir.Erasure{Project: 1, Name: "default", Subject: "bob", UpTo: 5, By: "admin", Ordered: start + 1}))(t)
+	first := must(e.AddErasure(ctx, weir.Erasure{Project: 1, Subject: "ann", UpTo: 4, By: "admin", Ordered: start}))(t)
+	second := must(e.AddErasure(ctx, weir.Erasure{Project: 1, Subject: "bob", UpTo: 5, By: "admin", Ordered: start + 1}))(t)
 
-	first.Ended, first.Records, first.Bytes = start+9, 12, 3456
+	first.Ended, first.Records = start+9, 12
 	if err := e.NoteErasure(ctx, first); err != nil {
 		t.Fatal(err)
 	}

@@ -45,14 +45,12 @@ CREATE TABLE definitions (
 CREATE TABLE erasures (
   id         INTEGER PRIMARY KEY AUTOINCREMENT,
   project    INTEGER NOT NULL REFERENCES projects (id),
-  name       TEXT NOT NULL,
   subject    TEXT NOT NULL,
   up_to      INTEGER NOT NULL CHECK (up_to >= 0),
   ordered_by TEXT NOT NULL,
   ordered_us INTEGER NOT NULL,
   ended_us   INTEGER NOT NULL,
-  records    INTEGER NOT NULL CHECK (records >= 0),
-  bytes      INTEGER NOT NULL
+  records    INTEGER NOT NULL CHECK (records >= 0)
 ) STRICT;
 
 CREATE INDEX erasures_by_project ON erasures (project);

@@ -323,6 +323,16 @@ func TestWhatIsSetAndHasNoEffectIsToldOf(t *testing.T) {
 	if diff := cmp.Diff(want, c.Warnings()); diff != "" {
 		t.Error(diff)
 	}
+	among, err := Load(write(t, "data: d\nlimits: {worker_slots: 8}\n"), environment(map[string]string{
+		"WEIR_DATABASE": others["WEIR_DATABASE"], "WEIR_SECRET_KEY": others["WEIR_SECRET_KEY"],
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := among.Warnings()
+	if len(got) != 1 || !strings.HasSuffix(got[0], ":1:7: data: has no effect: the database has everything, and secret_key the key of secrets") {
+		t.Errorf("one of several: %q", got)
+	}
 	defaults := Default()
 	if got := defaults.Warnings(); len(got) != 0 {
 		t.Errorf("the defaults: %q", got)

@@ -67,11 +67,14 @@ func (c *Config) Warnings() []string {
 			all = append(all, fmt.Sprintf("%s: %s: has no effect: %s sets it, too", places[i], s.key, places[len(places)-1]))
 		}
 	}
+	if !c.Database.IsZero() && !c.SecretKey.IsZero() {
+		warn("data", "the database has everything, and secret_key the key of secrets")
+	}
 	l := &c.Limits
 	if l.InlineData > l.EventData {
 		warn("limits.inline_data", "no data is longer than limits.event_data, %s", l.EventData)
 	}
-	if l.Origin > l.WorkerSlots {
+	if l.Origin > l.WorkerSlots && c.Database.IsZero() {
 		warn("limits.origin", "no more than limits.worker_slots, %d, are tried at once", l.WorkerSlots)
 	}
 	return all

@@ -30,6 +30,9 @@ type hints struct {
 	log  *slog.Logger
 	stop context.CancelFunc
 	done sync.WaitGroup
+
+	listening func() // begins to listen, once; before there is nobody to tell
+
 	send chan struct{} // there is something pending; holds one
 
 	mu      sync.Mutex // guards:
@@ -43,7 +46,7 @@ func startHints(pool *pgxpool.Pool, dial *pgx.ConnConfig, log *slog.Logger) *hin
 		pool: pool, dial: dial, log: log, stop: stop, send: make(chan struct{}, 1),
 		pending: map[string]string{}, hearers: map[string][]*func(string){},
 	}
-	h.done.Go(func() { h.listen(ctx) })
+	h.listening = sync.OnceFunc(func() { h.done.Go(func() { h.listen(ctx) }) })
 	h.done.Go(func() { h.notify(ctx) })
 	return h
 }
@@ -70,6 +73,7 @@ func (db *DB) Notify(topic, text string) {
 // missed, until the returned function was called. f must not block.
 func (db *DB) Hear(topic string, f func(text string)) (stop func()) {
 	h := db.hints
+	h.listening()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.hearers[topic] = append(h.hearers[topic], &f)

@@ -48,8 +48,8 @@ const (
 	lockWait    = 2 * time.Second // then those who are silent with a lock lose it
 )
 
-// Open connects to the database, refuses one that cannot be used, applies the
-// migrations that it lacks, and begins to listen for hints.
+// Open connects to the database, refuses one that cannot be used, and applies the
+// migrations that it lacks.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -9,6 +9,7 @@ import (
 
 	"weir/internal/app"
 	"weir/internal/cli"
+	"weir/internal/cli/copies"
 	"weir/internal/config"
 	"weir/internal/demo"
 )
@@ -29,6 +30,7 @@ func main() {
 			}
 			return all, err
 		},
+		Copies:  copies.Programs{Restore: app.Restore, Verify: app.Verify},
 		Version: app.Version(),
 	}, cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv}))
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"weir"
+	"weir/internal/backup"
 	"weir/internal/blob"
 	"weir/internal/dispatch"
 	"weir/internal/fold"
@@ -46,7 +47,8 @@ func openEmbedded(ctx context.Context, dir string, log *slog.Logger) (e *engine,
 		sweep: func(ctx context.Context, named func(context.Context, string) (bool, error)) error {
 			return (&blob.Sweeper{Store: b, Named: named, Logger: log}).Run(ctx)
 		},
-		close: func() error { return errors.Join(s.Close(), j.Close()) },
+		stores: backup.Stores{Journal: j, State: s, Blobs: b, Check: checks(j)},
+		close:  func() error { return errors.Join(s.Close(), j.Close()) },
 	}, nil
 }
 

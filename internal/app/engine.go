@@ -6,6 +6,7 @@ import (
 
 	"weir"
 	"weir/internal/api"
+	"weir/internal/backup"
 	"weir/internal/dispatch"
 	"weir/internal/ingest"
 	"weir/internal/journal"
@@ -30,6 +31,7 @@ type engine struct {
 	first      func(ctx context.Context, do func(context.Context) error) error // runs what only the first node of several makes
 	among      *shared                                                         // nil: this process is alone
 	sweep      func(ctx context.Context, named func(context.Context, string) (bool, error)) error
+	stores     backup.Stores // the same, to be verified
 	close      func() error
 }
 

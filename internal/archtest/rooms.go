@@ -38,7 +38,7 @@ type room struct {
 var rooms = []room{
 	{path: ".", layer: layerRoot},
 	{path: "client", layer: layerClient},
-	{path: "cmd/weir", layer: layerMain, also: []string{"internal/config"}, one: "func main alone"},
+	{path: "cmd/weir", layer: layerMain, also: []string{"internal/config", "internal/cli/copies"}, one: "func main alone"},
 	{path: "web", layer: layerAlone, one: "only embeds"},
 	{path: "docs", layer: layerAlone, one: "only embeds"},
 

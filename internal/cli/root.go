@@ -14,6 +14,7 @@ import (
 
 	"weir"
 	"weir/client"
+	"weir/internal/cli/copies"
 	"weir/internal/cli/show"
 	"weir/internal/config"
 )
@@ -23,6 +24,7 @@ type Programs struct {
 	Serve   func(ctx context.Context, cfg config.Config, out, logs io.Writer) error
 	Demo    func(ctx context.Context, o DemoOptions) error
 	Migrate func(ctx context.Context, cfg config.Config, o MigrateOptions) ([]Migration, error)
+	Copies  copies.Programs
 	Version string
 }
 
@@ -110,9 +112,22 @@ func New(p Programs, s Streams) *cobra.Command {
 		c.definitionsCommand(weir.KindDestination), c.definitionsCommand(weir.KindEventType),
 		c.secretCommand(), c.nodesCommand(),
 	)
+	root.AddCommand(c.copiesCommands()...)
 	root.AddCommand(topics()...)
 	root.SetHelpCommand(helpCommand(root))
 	return root
+}
+
+// copiesCommands returns the commands about whole copies of a server's data.
+func (c *cli) copiesCommands() []*cobra.Command {
+	var file string
+	room := copies.Room{
+		Programs: c.Copies, Client: c.client, Printer: c.printer, Args: exactly,
+		Load: func(cmd *cobra.Command) (config.Config, error) { return c.load(cmd, file) },
+	}
+	verify := room.Verify()
+	bind(verify, &file)
+	return []*cobra.Command{c.remote(c.reading(room.Backup())), c.reading(room.Restore()), c.reading(verify)}
 }
 
 // remote makes cmd one that talks to a server.

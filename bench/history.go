@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"weir"
 	"weir/internal/journal/chapter"
@@ -14,6 +15,8 @@ import (
 // keeper is an engine of the journal, as far as it is measured here.
 type keeper interface {
 	Append(ctx context.Context, batches ...weir.Batch) ([]weir.Receipt, error)
+	// Quiet reports whether nothing is being done beside appends.
+	Quiet() bool
 	Close() error
 }
 
@@ -26,7 +29,7 @@ type journalEngine struct {
 }
 
 func journalEngines() []journalEngine {
-	return []journalEngine{{"embedded", 1_000_000, openEmbedded}}
+	return []journalEngine{{"embedded", 1 << 20, openEmbedded}}
 }
 
 // embedded removes its directory when it is closed.
@@ -36,6 +39,11 @@ type embedded struct {
 }
 
 func (e embedded) Close() error { return errors.Join(e.Journal.Close(), os.RemoveAll(e.dir)) }
+
+func (e embedded) Quiet() bool {
+	s := e.Stats()
+	return s.Sealed == s.Chapters-1
+}
 
 func openEmbedded(ctx context.Context) (keeper, error) {
 	dir, err := os.MkdirTemp("", "weir-bench-")
@@ -51,8 +59,9 @@ func openEmbedded(ctx context.Context) (keeper, error) {
 
 const fewStored, manyStored = 100_000, 3_000_000
 
-// history compares what an event costs where few are stored and where many are.
-// A window is as long as a chapter, so that each has one sealed beside it.
+// history compares what an event costs where few are stored and where many are,
+// with its share of what the engine does later. A window is as long as a chapter
+// and begins and ends when all is quiet, so that each has one chapter sealed.
 func history(ctx context.Context, scale int) (rows []row, err error) {
 	for _, e := range journalEngines() {
 		j, err := e.open(ctx)
@@ -71,20 +80,24 @@ func history(ctx context.Context, scale int) (rows []row, err error) {
 
 func grow(ctx context.Context, j keeper, window int) (r row, err error) {
 	stored := 0
+	var few, many measured
 	add := func(n int) (measured, error) {
 		from := stored
 		stored += n
 		return measure(func() error {
-			return batches(16, 100, n, func(records []*weir.Record) error {
+			err := batches(16, 100, n, func(records []*weir.Record) error {
 				for _, r := range records {
 					r.Event.ID = fmt.Sprintf("%s-%d", r.Event.ID, from)
 				}
 				_, err := j.Append(ctx, weir.Batch{Records: records})
 				return err
 			})
+			for tick := time.NewTicker(5 * time.Millisecond); err == nil && !j.Quiet(); {
+				<-tick.C
+			}
+			return err
 		})
 	}
-	var few, many measured
 	if _, err = add(fewStored); err == nil {
 		few, err = add(window)
 	}

@@ -79,6 +79,7 @@ func benchmarks() []benchmark {
 	return []benchmark{
 		{"journal", journalCases},
 		{"history", history},
+		{"sealing", sealing},
 		{"ingest-batches", ingestBatches},
 		{"ingest-singles", ingestSingles},
 		{"whole-process", wholeInProcess},

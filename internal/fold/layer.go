@@ -40,8 +40,8 @@ type Counter struct {
 // With many nodes, a row is of one of two kinds. One of the dispatching node's
 // own workers is Begun when it is written, and has no time of its own: it is Over
 // as soon as that node does not dispatch. One granted to another node is written
-// as not Begun, with the time of a lease; that node takes it, which makes it
-// Begun, and renews it, or removes it as given back. One that is Over can be
+// as not Begun, with a time until which that node may take it, which makes it
+// Begun; then it renews it, or removes it as given back. One that is Over can be
 // neither taken nor renewed any more.
 type LeaseRow struct {
 	Run     weir.RunID

@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"time"
+
 	"weir"
 	"weir/internal/fold"
 	"weir/internal/state"
@@ -137,6 +139,10 @@ func installedArgs(l *fold.Layer) []any {
 	}
 }
 
+// takeWithin is how long a node has to take a lease that was granted to it: one
+// that died is found out by then.
+const takeWithin = 10 * time.Second
+
 // leaseArgs returns the leases to write, and the runs of all that there are.
 func (s *State) leaseArgs(l *fold.Layer) []any {
 	var fresh []fold.LeaseRow
@@ -152,6 +158,6 @@ func (s *State) leaseArgs(l *fold.Layer) []any {
 		column(fresh, func(x *fold.LeaseRow) int64 { return int64(x.Began) }),
 		column(fresh, func(x *fold.LeaseRow) bool { return x.Begun }),
 		column(l.Leases, func(x *fold.LeaseRow) []byte { return x.Run[:] }),
-		s.lease.Microseconds(),
+		min(takeWithin, s.lease).Microseconds(),
 	}
 }

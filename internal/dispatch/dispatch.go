@@ -19,6 +19,7 @@ type Journal interface {
 	Read(ctx context.Context, after weir.Seq, limit int) ([]*weir.Record, error)
 	Wait(ctx context.Context, after weir.Seq) error
 	Head() weir.Seq
+	First() weir.Seq // before which it was trimmed
 	Append(ctx context.Context, batches ...weir.Batch) ([]weir.Receipt, error)
 }
 

@@ -17,8 +17,8 @@ func (d *Dispatcher) start(ctx context.Context) error {
 		return err
 	}
 	head := d.Journal.Head()
-	if cp.Cursor > head {
-		return weir.E("", weir.Conflict, "the state is ahead of the journal (%d > %d): they do not belong together, or the journal lost its end; restore both from one backup", cp.Cursor, head)
+	if err := belong(cp.Cursor, d.Journal.First(), head); err != nil {
+		return err
 	}
 	d.fold = fold.New(d.Shard, cp)
 	d.flushed = cp.Cursor
@@ -58,6 +58,18 @@ func (d *Dispatcher) start(ctx context.Context) error {
 	}
 	d.Logger.Info("caught up with the journal", "cursor", cp.Cursor, "head", head,
 		"records", records, "changes", changes, "due", len(due), "lost", lost)
+	return nil
+}
+
+// belong refuses a state that is not this journal's, whose first and last record
+// are given: nothing can be folded between the two.
+func belong(cursor, first, head weir.Seq) error {
+	switch {
+	case cursor > head:
+		return weir.E("", weir.Conflict, "the state is ahead of the journal (%d > %d): they do not belong together, or the journal lost its end; restore both from one backup", cursor, head)
+	case cursor+1 < first:
+		return weir.E("", weir.Conflict, "the state is older than what the journal keeps (%d, and all before %d was trimmed): they do not belong together; restore both from one backup", cursor, first)
+	}
 	return nil
 }
 

@@ -80,6 +80,7 @@ func benchmarks() []benchmark {
 		{"journal", journalCases},
 		{"history", history},
 		{"sealing", sealing},
+		{"lookups", lookups},
 		{"ingest-batches", ingestBatches},
 		{"ingest-singles", ingestSingles},
 		{"whole-process", wholeInProcess},

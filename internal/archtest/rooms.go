@@ -78,10 +78,16 @@ var rooms = []room{
 	{path: "internal/journal/frame", layer: layerStore, also: []string{"internal/journal"}},
 	{path: "internal/journal/table", layer: layerStore, also: []string{"internal/journal", "internal/journal/sealed"}},
 	{
+		path: "internal/journal/file", layer: layerStore,
+		also: []string{
+			"internal/journal", "internal/journal/disk", "internal/journal/frame", "internal/journal/sealed", "internal/journal/table",
+		},
+	},
+	{
 		path: "internal/journal/chapter", layer: layerStore, never: []string{"internal/fold", "internal/lane"},
 		also: []string{
-			"internal/journal", "internal/journal/disk", "internal/journal/frame", "internal/journal/manifest",
-			"internal/journal/sealed", "internal/journal/table",
+			"internal/journal", "internal/journal/disk", "internal/journal/file", "internal/journal/frame",
+			"internal/journal/manifest", "internal/journal/sealed", "internal/journal/table",
 		},
 	},
 	{

@@ -12,6 +12,7 @@ import (
 
 	"weir"
 	"weir/internal/journal"
+	"weir/internal/journal/file"
 	"weir/internal/journal/journaltest"
 )
 
@@ -327,12 +328,12 @@ func TestForeignChapterIsRefusedByName(t *testing.T) {
 	put(t, j, events("a", 1, 0))
 	put(t, j, events("b", 1, 0))
 	stop(t, j)
-	d.names[chapterName(2, 0)] = other.names[chapterName(2, 0)]
+	d.names[file.Name(2, 0)] = other.names[file.Name(2, 0)]
 
 	_, err := Open(t.Context(), Options{FS: d})
 
 	wantCode(t, err, weir.Unavailable)
-	if !bytes.Contains([]byte(err.Error()), []byte(chapterName(2, 0))) {
+	if !bytes.Contains([]byte(err.Error()), []byte(file.Name(2, 0))) {
 		t.Errorf("%v does not name the chapter", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"weir"
 	"weir/internal/journal/disk"
+	"weir/internal/journal/file"
 	"weir/internal/journal/frame"
 	"weir/internal/journal/sealed"
 )
@@ -28,7 +29,7 @@ const (
 type committer struct {
 	j         *Journal
 	clock     clock
-	active    *file
+	active    *file.Chapter
 	next      weir.Seq
 	synced    int64 // durable end of the active chapter
 	allocated int64
@@ -109,7 +110,7 @@ func (c *committer) decide() {
 	g.records = make([]*weir.Record, 0, n)
 	c.edition = c.j.use()
 	defer c.j.done(c.edition)
-	ids := &c.active.table.Load().Identities
+	ids := &c.active.Table().Identities
 	ids.Lock()
 	defer ids.Unlock()
 	for _, call := range g.calls {
@@ -176,9 +177,9 @@ func (c *committer) taken(id weir.Identity) (weir.Item, bool) {
 	if id == (weir.Identity{}) {
 		return weir.Item{}, false
 	}
-	table := c.active.table.Load()
+	table := c.active.Table()
 	if place, ok := table.Identities.FindLocked(id); ok {
-		item := weir.Item{Seq: c.active.seq(place), At: c.group.at, Repeated: true}
+		item := weir.Item{Seq: c.active.Seq(place), At: c.group.at, Repeated: true}
 		if item.Seq < c.next {
 			var rows [1]sealed.Row
 			_, _ = table.Rows(rows[:], place)
@@ -196,7 +197,7 @@ func (c *committer) take(r *weir.Record, id weir.Identity, b []byte) weir.Item {
 	g := &c.group
 	r.Seq, r.At = c.next+weir.Seq(len(g.records)), g.at
 	if id != (weir.Identity{}) {
-		c.active.table.Load().Identities.AddLocked(id, c.active.place(r.Seq))
+		c.active.Table().Identities.AddLocked(id, c.active.Place(r.Seq))
 	}
 	g.offsets = append(g.offsets, c.synced+int64(len(g.b)))
 	g.records = append(g.records, r)
@@ -208,12 +209,12 @@ func (c *committer) take(r *weir.Record, id weir.Identity, b []byte) weir.Item {
 // write makes bytes durable at the end of the active chapter. When it cannot,
 // nobody knows what the disk holds, so no more appends are taken.
 func (c *committer) write(b []byte) error {
-	_, err := c.active.disk.WriteAt(b, c.synced)
+	_, err := c.active.Disk.WriteAt(b, c.synced)
 	if err == nil {
-		err = c.active.disk.Sync()
+		err = c.active.Disk.Sync()
 	}
 	if err != nil {
-		return c.fail("write "+c.active.name, err)
+		return c.fail("write "+c.active.Name, err)
 	}
 	c.synced += int64(len(b))
 	return nil
@@ -223,7 +224,7 @@ func (c *committer) fail(what string, err error) error {
 	c.failure = weir.E("append", weir.Unavailable,
 		"the journal takes no more records until weir is started anew, because it could not %s: %w", what, err)
 	c.j.queue.close(c.failure)
-	c.j.log.Error("journal stopped taking records", "chapter", c.active.name, "err", err)
+	c.j.log.Error("journal stopped taking records", "chapter", c.active.Name, "err", err)
 	return c.failure
 }
 
@@ -253,7 +254,7 @@ func (c *committer) makeRoom() error {
 		return c.fail("allocate space", err)
 	default:
 		if !c.full {
-			c.j.log.Error("disk full, journal takes no records", "chapter", c.active.name, "err", err)
+			c.j.log.Error("disk full, journal takes no records", "chapter", c.active.Name, "err", err)
 		}
 		c.full = true
 		err = weir.E("append", weir.DiskFull, "no room on the disk for %d more bytes of the journal", need)
@@ -267,10 +268,10 @@ func (c *committer) allocate(need int64) error {
 		return nil
 	}
 	ahead := c.synced + max(need, min(max(c.synced, minAllocate), maxAllocate))
-	err := c.active.disk.Allocate(ahead)
+	err := c.active.Disk.Allocate(ahead)
 	if disk.IsFull(err) && ahead > end {
 		ahead = end
-		err = c.active.disk.Allocate(ahead)
+		err = c.active.Disk.Allocate(ahead)
 	}
 	if err == nil {
 		c.allocated = ahead
@@ -287,12 +288,12 @@ func (c *committer) roll(need int64) error {
 		return err
 	}
 	// What was allocated and not used. Nobody relies on a file's size.
-	if err := old.disk.Truncate(old.end.Load()); err != nil {
-		c.j.log.Warn("space of a full chapter not given back", "chapter", old.name, "err", err)
+	if err := old.Disk.Truncate(old.End()); err != nil {
+		c.j.log.Warn("space of a full chapter not given back", "chapter", old.Name, "err", err)
 	}
-	c.j.renew(func(files []*file) []*file { return append(slices.Clip(files), f) })
-	c.active, c.synced, c.allocated, c.before = f, frame.Start, allocated, f.crc
-	c.j.log.Info("chapter begun", "chapter", f.name, "first", f.First)
+	c.j.renew(func(files []*file.Chapter) []*file.Chapter { return append(slices.Clip(files), f) })
+	c.active, c.synced, c.allocated, c.before = f, frame.Start, allocated, f.CRC
+	c.j.log.Info("chapter begun", "chapter", f.Name, "first", f.First)
 	c.j.sealer.wake()
 	return nil
 }
@@ -309,7 +310,7 @@ func (c *committer) stop() {
 	}
 	c.seal(b, c.next, 0)
 	if c.write(b) == nil {
-		c.active.end.Store(c.synced)
+		c.active.Grow(c.synced, c.next-1)
 	}
 }
 

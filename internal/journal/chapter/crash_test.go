@@ -15,6 +15,7 @@ import (
 
 	"weir"
 	"weir/internal/journal"
+	"weir/internal/journal/file"
 	"weir/internal/journal/frame"
 )
 
@@ -47,7 +48,7 @@ func TestTornTailIsCutAtEveryByteOfTheLastFrame(t *testing.T) {
 	d := newFaultDisk()
 	want, frames := sampleOf(t, d)
 	d = d.crash(neverKept)
-	name := chapterName(1, 0)
+	name := file.Name(1, 0)
 	last, end := frames[len(frames)-2], frames[len(frames)-1]
 	content := d.bytes(name, end)
 	for size := last; size < end; size++ {
@@ -71,7 +72,7 @@ func TestDamageBelowSyncedRefusesTheActiveChapterByName(t *testing.T) {
 	d := newFaultDisk()
 	want, frames := sampleOf(t, d)
 	d = d.crash(neverKept)
-	name := chapterName(1, 0)
+	name := file.Name(1, 0)
 	last, end := frames[len(frames)-2], frames[len(frames)-1]
 	content := d.bytes(name, end)
 	for at := int64(frame.Start); at < end; at++ {
@@ -106,14 +107,14 @@ func TestDamageAnywhereIsSeenAfterACleanStop(t *testing.T) {
 	put(t, j, events("a", 3, 40))
 	end := j.Stats().Bytes
 	stop(t, j)
-	content := d.bytes(chapterName(1, 0), end+frame.Size)
+	content := d.bytes(file.Name(1, 0), end+frame.Size)
 	for at := range end {
 		if at >= plainHeader && at < frame.Start {
 			continue // nothing is there
 		}
 		b := bytes.Clone(content)
 		b[at] ^= 1
-		d.set(chapterName(1, 0), b)
+		d.set(file.Name(1, 0), b)
 
 		_, err := Open(t.Context(), Options{FS: d})
 
@@ -132,7 +133,7 @@ func twoChapters(t *testing.T, d *faultDisk, o Options) (want []*weir.Record, en
 	if d.before == nil {
 		awaitSealed(t, j, 1)
 	}
-	want, end = all(t, j), f.end.Load()
+	want, end = all(t, j), f.End()
 	stop(t, j)
 	return want, end
 }
@@ -157,7 +158,7 @@ func TestDamageInAFullChapterLosesOnlyTheFrameThatItHit(t *testing.T) {
 	base := newFaultDisk()
 	o := Options{MaxRecords: 10, Tail: 2}
 	base.onChange(func(_, name string) error {
-		if strings.Contains(name, indexSuffix) {
+		if strings.Contains(name, file.IndexSuffix) {
 			return errors.New("i/o error")
 		}
 		return nil
@@ -165,7 +166,7 @@ func TestDamageInAFullChapterLosesOnlyTheFrameThatItHit(t *testing.T) {
 	want, end := twoChapters(t, base, o)
 	for at := int64(frame.Start); at < end; at += 13 {
 		d := base.crash(neverKept)
-		damageAt(d, chapterName(1, 0), at)
+		damageAt(d, file.Name(1, 0), at)
 		j := start(t, d, o)
 		for range 2 {
 			got := all(t, j)
@@ -187,7 +188,7 @@ func TestDamageInASealedChapterLosesOnlyTheRecordThatItHit(t *testing.T) {
 	lost := 0
 	for at := int64(frame.Start); at < end; at += 13 {
 		d := base.crash(neverKept)
-		damageAt(d, chapterName(1, 0), at)
+		damageAt(d, file.Name(1, 0), at)
 		j := start(t, d, o)
 
 		got := all(t, j)
@@ -209,7 +210,7 @@ func TestDamageInAnIndexIsMadeGoodFromItsChapter(t *testing.T) {
 	base := newFaultDisk()
 	o := Options{MaxRecords: 10, Tail: 2}
 	want, _ := twoChapters(t, base, o)
-	name := "00000001" + indexSuffix
+	name := "00000001" + file.IndexSuffix
 	for at := int64(0); at < base.names[name].size; at += 677 {
 		d := base.crash(neverKept)
 		damageAt(d, name, at)
@@ -265,7 +266,7 @@ func TestAnySubsetOfUnsyncedPagesAtEveryPointOfACommit(t *testing.T) {
 	j := start(t, d, Options{})
 	put(t, j, events("a", 2, 100))
 	acknowledged := all(t, j)
-	name, points := chapterName(1, 0), 0
+	name, points := file.Name(1, 0), 0
 	d.onChange(func(op, _ string) error {
 		dirty := d.dirtyPages(name)
 		for subset := range 1 << len(dirty) {
@@ -515,9 +516,9 @@ func TestWhatWasCutDoesNotComeBack(t *testing.T) {
 		}
 	}
 	d = d.crash(neverKept)
-	content := d.bytes(chapterName(1, 0), j.Stats().Bytes)
+	content := d.bytes(file.Name(1, 0), j.Stats().Bytes)
 	content[torn+frame.Size] ^= 1
-	d.set(chapterName(1, 0), content)
+	d.set(file.Name(1, 0), content)
 
 	j = start(t, d, o)
 	if got := len(all(t, j)); got != 1 {

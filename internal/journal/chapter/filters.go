@@ -8,12 +8,16 @@ import (
 
 	"weir"
 	"weir/internal/journal/disk"
+	"weir/internal/journal/file"
 	"weir/internal/journal/sealed"
 )
 
+// filterSuffix ends the names of filters.
+const filterSuffix = ".filter"
+
 // cover returns the filters of the window with the identities of a chapter's
 // index, and the names of their files, of which the last may be new.
-func (j *Journal) cover(f *file, x *index, p *pacer) (filters []*sealed.Filter, names []string, err error) {
+func (j *Journal) cover(f *file.Chapter, x *file.Index, p *file.Pacer) (filters []*sealed.Filter, names []string, err error) {
 	since := weir.TimeOf(j.opts.Now().Add(-j.opts.Window))
 	for i, old := range *j.filters.Load() {
 		if old.Span().To >= since {
@@ -28,12 +32,12 @@ func (j *Journal) cover(f *file, x *index, p *pacer) (filters []*sealed.Filter, 
 	if n := len(filters); n > 0 && filters[n-1] == room {
 		filters, names = filters[:n-1], names[:n-1]
 	}
-	filter, err := room.With(x.Index, f.First, p.pause)
+	filter, err := room.With(x.Index, f.First, p.Pause)
 	if err != nil {
 		return nil, nil, err
 	}
 	name := fmt.Sprintf("%08d%s", j.manifest.Serial+1, filterSuffix)
-	d, err := j.write(name, func(d disk.File) error { return filter.Write(&steady{File: d}, j.dataID, p.pause) })
+	d, err := disk.Write(j.fs, name, func(d disk.File) error { return filter.Write(disk.Steady(d), j.dataID, p.Pause) })
 	if err == nil {
 		err = d.Close()
 	}
@@ -41,7 +45,7 @@ func (j *Journal) cover(f *file, x *index, p *pacer) (filters []*sealed.Filter, 
 }
 
 // openFilters opens the filters, and makes them anew where one is damaged.
-func (j *Journal) openFilters(ctx context.Context, files []*file) error {
+func (j *Journal) openFilters(ctx context.Context, files []*file.Chapter) error {
 	var filters []*sealed.Filter
 	for _, name := range j.manifest.Filters {
 		d, err := j.fs.Open(name)
@@ -60,15 +64,15 @@ func (j *Journal) openFilters(ctx context.Context, files []*file) error {
 	return nil
 }
 
-func (j *Journal) coverAll(ctx context.Context, files []*file) error {
+func (j *Journal) coverAll(ctx context.Context, files []*file.Chapter) error {
 	old := j.manifest.Filters
 	j.manifest.Filters = nil
 	for _, f := range files {
-		x := f.index.Load()
+		x := f.Index()
 		if x == nil {
 			continue
 		}
-		filters, names, err := j.cover(f, x, &pacer{ctx: ctx, hurry: true})
+		filters, names, err := j.cover(f, x, &file.Pacer{Context: ctx, Hurry: true})
 		if err != nil {
 			return weir.E("open journal", weir.Unavailable, "make the filters anew: %w", err)
 		}

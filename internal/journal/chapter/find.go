@@ -7,6 +7,7 @@ import (
 
 	"weir"
 	"weir/internal/journal"
+	"weir/internal/journal/file"
 	"weir/internal/journal/sealed"
 )
 
@@ -81,7 +82,7 @@ func (s *search) bound() (err error) {
 func (s *search) firstAt(at weir.Time) (weir.Seq, error) {
 	files := s.edition.files
 	// Those before the last that begins at or before at end before it, too.
-	n, _ := slices.BinarySearchFunc(files, at, func(f *file, t weir.Time) int {
+	n, _ := slices.BinarySearchFunc(files, at, func(f *file.Chapter, t weir.Time) int {
 		if f.At < t {
 			return -1
 		}
@@ -89,18 +90,18 @@ func (s *search) firstAt(at weir.Time) (weir.Seq, error) {
 	})
 	for _, f := range files[max(n-1, 0):] {
 		var place int
-		err := s.j.ask(f, func(l look) (err error) {
+		err := f.Ask(func(l file.Look) (err error) {
 			place, err = l.FirstAt(at)
 			return err
 		})
 		if err != nil {
 			return 0, err
 		}
-		if seq := f.seq(place); seq <= f.through() {
+		if seq := f.Seq(place); seq <= f.Through() {
 			return seq, nil
 		}
 	}
-	return s.edition.active().through() + 1, nil
+	return s.edition.active().Through() + 1, nil
 }
 
 // take looks at a record, adds it where it matches, and reports whether the
@@ -138,7 +139,7 @@ func (s *search) answer() journal.Found {
 // walk looks at every record from the newest back.
 func (s *search) walk(ctx context.Context) error {
 	for _, f := range slices.Backward(s.edition.files) {
-		for high := min(s.high, f.through()); high >= max(s.low, f.First); {
+		for high := min(s.high, f.Through()); high >= max(s.low, f.First); {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -159,16 +160,16 @@ func (s *search) walk(ctx context.Context) error {
 
 // block reads the last records of a chapter up to high, and returns the seq from
 // which on it looked.
-func (s *search) block(f *file, high weir.Seq) (records []*weir.Record, first weir.Seq, err error) {
+func (s *search) block(f *file.Chapter, high weir.Seq) (records []*weir.Record, first weir.Seq, err error) {
 	var places []int
-	err = s.j.ask(f, func(l look) (err error) {
-		places, err = l.Before(f.place(high), findBlock)
+	err = f.Ask(func(l file.Look) (err error) {
+		places, err = l.Before(f.Place(high), findBlock)
 		return err
 	})
 	if err != nil || len(places) == 0 {
 		return nil, f.First, err
 	}
-	first = f.seq(places[0])
+	first = f.Seq(places[0])
 	if recent, _, e := s.j.recent(first, int(high-first)+1); e != nil {
 		defer s.j.done(e)
 	} else {
@@ -176,7 +177,7 @@ func (s *search) block(f *file, high weir.Seq) (records []*weir.Record, first we
 	}
 	for next := places[0]; next <= places[len(places)-1]; {
 		var some []*weir.Record
-		if some, next, err = s.j.readFile(f, next, len(places), high); err != nil {
+		if some, next, err = f.ReadFrom(next, len(places), high); err != nil {
 			return nil, 0, err
 		}
 		records = append(records, some...)
@@ -188,7 +189,7 @@ func (s *search) block(f *file, high weir.Seq) (records []*weir.Record, first we
 // candidate in its record.
 func (s *search) chase(ctx context.Context) error {
 	for _, f := range slices.Backward(s.edition.files) {
-		if f.through() < s.low {
+		if f.Through() < s.low {
 			return nil
 		}
 		if f.First > s.high {
@@ -196,7 +197,7 @@ func (s *search) chase(ctx context.Context) error {
 		}
 		more, err := s.chaseIn(ctx, f)
 		if errors.Is(err, sealed.ErrDamaged) {
-			if err = s.j.mend(ctx, f, err); err == nil {
+			if err = f.Mend(err); err == nil {
 				more, err = s.chaseIn(ctx, f)
 			}
 		}
@@ -208,12 +209,12 @@ func (s *search) chase(ctx context.Context) error {
 }
 
 // chaseIn goes on in a chapter from what was seen last.
-func (s *search) chaseIn(ctx context.Context, f *file) (more bool, err error) {
-	high := min(s.high, f.through())
+func (s *search) chaseIn(ctx context.Context, f *file.Chapter) (more bool, err error) {
+	high := min(s.high, f.Through())
 	if s.seen > 0 {
 		high = min(high, s.seen-1)
 	}
-	next := f.look().Walk(s.look.Hash, f.place(max(s.low, f.First)), f.place(high))
+	next := f.Look().Walk(s.look.Hash, f.Place(max(s.low, f.First)), f.Place(high))
 	var block [findBlock]int
 	for {
 		places, err := next(block[:0])
@@ -226,10 +227,10 @@ func (s *search) chaseIn(ctx context.Context, f *file) (more bool, err error) {
 	}
 }
 
-func (s *search) verify(ctx context.Context, f *file, places []int) (more bool, err error) {
+func (s *search) verify(ctx context.Context, f *file.Chapter, places []int) (more bool, err error) {
 	hidden := *s.j.hidden.Load()
 	for _, place := range places {
-		seq := f.seq(place)
+		seq := f.Seq(place)
 		if seq == s.seen {
 			continue
 		}
@@ -249,7 +250,7 @@ func (s *search) verify(ctx context.Context, f *file, places []int) (more bool, 
 }
 
 // record returns a record of a chapter of the search's edition.
-func (s *search) record(ctx context.Context, f *file, seq weir.Seq) (*weir.Record, error) {
+func (s *search) record(ctx context.Context, f *file.Chapter, seq weir.Seq) (*weir.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -258,5 +259,5 @@ func (s *search) record(ctx context.Context, f *file, seq weir.Seq) (*weir.Recor
 		return records[0], nil
 	}
 	defer s.j.done(e)
-	return s.j.readOne(f, f.place(seq))
+	return f.ReadOne(f.Place(seq))
 }

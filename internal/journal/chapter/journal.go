@@ -133,7 +133,7 @@ type Journal struct {
 	mu      sync.RWMutex // guards all below
 	edition *edition
 	floor   weir.Seq
-	tail    tail
+	tail    table.Tail
 	head    weir.Seq // the last durable record
 	at      weir.Time
 	moved   chan struct{} // closed and replaced when head grows
@@ -153,7 +153,7 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 		moved: make(chan struct{}), closed: make(chan struct{}),
 	}
 	j.calls.New = func() any { return &call{done: make(chan struct{}, 1)} }
-	j.tail = tail{maxCount: o.Tail, maxBytes: o.TailBytes}
+	j.tail = table.Tail{MaxCount: o.Tail, MaxBytes: o.TailBytes}
 	j.filters.Store(new([]*sealed.Filter))
 	j.hidden.Store(new(journal.Hidden))
 	var err error
@@ -228,11 +228,11 @@ type Stats struct {
 func (j *Journal) Stats() Stats {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
-	s := Stats{Head: j.head, At: j.at, Chapters: len(j.edition.files), Tail: j.tail.count}
+	s := Stats{Head: j.head, At: j.at, Chapters: len(j.edition.files), Tail: j.tail.Count}
 	s.Waiting, s.Stopped = j.queue.look()
 	for _, f := range j.edition.files {
-		s.Bytes += f.end.Load()
-		if t := f.table.Load(); t != nil {
+		s.Bytes += f.End()
+		if t := f.Table(); t != nil {
 			s.Identities += t.Identities.Size()
 			s.Entries += t.Entries()
 		} else {

@@ -5,80 +5,19 @@ import (
 	"slices"
 
 	"weir"
+	"weir/internal/journal/file"
 	"weir/internal/journal/sealed"
 	"weir/internal/journal/table"
 )
 
-const (
-	// readSize is about how many bytes one read of a file takes in, and readRows
-	// how many records at most.
-	readSize = 256 << 10
-	readRows = 1024
-	// pointSize is what is read for one record at first.
-	pointSize = 4096
-)
-
-// tail holds the newest records as they came, in segments of one commit each.
-type tail struct {
-	maxCount int
-	maxBytes int64
-	segments []segmentOfTail
-	count    int
-	bytes    int64
-}
-
-type segmentOfTail struct {
-	records []*weir.Record // consecutive, at least one
-	bytes   int64
-}
-
-func (t *tail) add(records []*weir.Record, bytes int64) {
-	t.segments = append(t.segments, segmentOfTail{records, bytes})
-	t.count, t.bytes = t.count+len(records), t.bytes+bytes
-	for len(t.segments) > 1 && (t.count > t.maxCount || t.bytes > t.maxBytes) {
-		old := t.segments[0]
-		t.count, t.bytes = t.count-len(old.records), t.bytes-old.bytes
-		t.segments[0] = segmentOfTail{}
-		t.segments = t.segments[1:]
-	}
-}
-
-// drop forgets what stands up to seq, and perhaps more of the same commit.
-func (t *tail) drop(seq weir.Seq) {
-	for len(t.segments) > 0 && t.segments[0].records[0].Seq <= seq {
-		t.count, t.bytes = t.count-len(t.segments[0].records), t.bytes-t.segments[0].bytes
-		t.segments[0] = segmentOfTail{}
-		t.segments = t.segments[1:]
-	}
-}
-
-// from returns the segments from the one that holds seq on, or none where seq
-// is older or not there yet.
-func (t *tail) from(seq weir.Seq) []segmentOfTail {
-	i, found := slices.BinarySearchFunc(t.segments, seq, func(s segmentOfTail, q weir.Seq) int {
-		switch last := s.records[len(s.records)-1].Seq; {
-		case last < q:
-			return -1
-		case s.records[0].Seq > q:
-			return 1
-		}
-		return 0
-	})
-	if !found {
-		return nil
-	}
-	return t.segments[i:]
-}
-
 // publish lets readers see what became durable.
-func (j *Journal) publish(f *file, g *group, end int64) {
+func (j *Journal) publish(f *file.Chapter, g *group, end int64) {
 	last := g.records[len(g.records)-1]
-	t := f.table.Load()
+	t := f.Table()
 	t.Add(g.at, g.offsets...)
-	f.end.Store(end)
-	f.last.Store(uint64(last.Seq))
+	f.Grow(end, last.Seq)
 	j.mu.Lock()
-	j.tail.add(g.records, g.bytes)
+	j.tail.Add(g.records, g.bytes)
 	j.head, j.at = last.Seq, last.At
 	close(j.moved)
 	j.moved = make(chan struct{})
@@ -152,11 +91,11 @@ func (j *Journal) read(seq weir.Seq, limit int) (records []*weir.Record, next we
 	}
 	defer j.done(e)
 	for _, f := range e.files {
-		if f.through() < seq || f.through() < f.First {
+		if f.Through() < seq || f.Through() < f.First {
 			continue
 		}
-		records, place, err := j.readFile(f, f.place(max(seq, f.First)), limit, head)
-		return records, f.seq(place), err
+		records, place, err := f.ReadFrom(f.Place(max(seq, f.First)), limit, head)
+		return records, f.Seq(place), err
 	}
 	return nil, 0, nil
 }
@@ -169,23 +108,11 @@ func (j *Journal) recent(seq weir.Seq, limit int) ([]*weir.Record, weir.Seq, *ed
 	if seq > j.head {
 		return nil, 0, nil
 	}
-	segments := j.tail.from(seq)
-	if segments == nil {
-		j.edition.uses.Add(1)
-		return nil, j.head, j.edition
+	if records := j.tail.Read(seq, limit); records != nil {
+		return records, 0, nil
 	}
-	records := make([]*weir.Record, 0, min(limit, int(j.head-seq)+1))
-	for _, s := range segments {
-		if r := s.records; r[0].Seq < seq {
-			s.records = r[seq-r[0].Seq:]
-		}
-		n := min(len(s.records), limit-len(records))
-		records = append(records, s.records[:n]...)
-		if len(records) == limit {
-			break
-		}
-	}
-	return records, 0, nil
+	j.edition.uses.Add(1)
+	return nil, j.head, j.edition
 }
 
 // shown leaves out what is hidden. The list belongs to it.
@@ -227,26 +154,9 @@ func (j *Journal) recordAt(ctx context.Context, seq weir.Seq) (*weir.Record, err
 		return nil, err
 	}
 	if f := e.of(seq); f != nil {
-		return j.readOne(f, f.place(seq))
+		return f.ReadOne(f.Place(seq))
 	}
 	return nil, nil
-}
-
-// of returns the chapter whose range has seq, or nil.
-func (e *edition) of(seq weir.Seq) *file {
-	i, found := slices.BinarySearchFunc(e.files, seq, func(f *file, q weir.Seq) int {
-		switch {
-		case f.through() < q:
-			return -1
-		case f.First > q:
-			return 1
-		}
-		return 0
-	})
-	if !found {
-		return nil
-	}
-	return e.files[i]
 }
 
 // Place returns where the durable record with an identity stands, whatever its
@@ -261,15 +171,15 @@ func (j *Journal) Place(_ context.Context, id weir.Identity) (weir.Item, bool) {
 		return item, true
 	}
 	active := e.active()
-	if row, ok, _ := active.table.Load().Identity(id); ok {
-		return weir.Item{Seq: active.seq(row.Place), At: row.At}, true
+	if row, ok, _ := active.Table().Identity(id); ok {
+		return weir.Item{Seq: active.Seq(row.Place), At: row.At}, true
 	}
 	var covered weir.Seq // the filters say that they have not got it
 	if filters := *j.filters.Load(); len(filters) > 0 {
 		covered = filters[0].Span().First
 	}
 	for _, f := range slices.Backward(e.files) {
-		if f.isSealed() && (covered == 0 || f.First < covered) {
+		if f.Sealed() && (covered == 0 || f.First < covered) {
 			if item, ok := j.identityIn(f, id); ok {
 				return item, true
 			}
@@ -281,8 +191,8 @@ func (j *Journal) Place(_ context.Context, id weir.Identity) (weir.Item, bool) {
 // known finds a durable record by its identity in all chapters but the active
 // one that have a table or that a filter covers.
 func (j *Journal) known(e *edition, id weir.Identity) (weir.Item, bool) {
-	for _, f := range slices.Backward(e.files[:len(e.files)-1]) {
-		if !f.isSealed() {
+	for _, f := range slices.Backward(e.full()) {
+		if !f.Sealed() {
 			if item, ok := j.identityIn(f, id); ok {
 				return item, true
 			}
@@ -291,7 +201,7 @@ func (j *Journal) known(e *edition, id weir.Identity) (weir.Item, bool) {
 	// After the tables: a chapter has its filter before its table is given up.
 	for span := range sealed.Perhaps(*j.filters.Load(), id) {
 		for _, f := range slices.Backward(e.files) {
-			if f.First > span.Last || f.through() < span.First || !f.isSealed() {
+			if f.First > span.Last || f.Through() < span.First || !f.Sealed() {
 				continue
 			}
 			if item, ok := j.identityIn(f, id); ok {
@@ -304,16 +214,16 @@ func (j *Journal) known(e *edition, id weir.Identity) (weir.Item, bool) {
 
 // identityIn finds a record of a chapter by its identity. What cannot be read is
 // said, and counts as not there: nothing else is to stop by it.
-func (j *Journal) identityIn(f *file, id weir.Identity) (weir.Item, bool) {
+func (j *Journal) identityIn(f *file.Chapter, id weir.Identity) (weir.Item, bool) {
 	var row sealed.Row
 	var ok bool
-	err := j.ask(f, func(l look) (err error) {
+	err := f.Ask(func(l file.Look) (err error) {
 		row, ok, err = l.Identity(id)
 		return err
 	})
 	if err != nil {
-		j.log.Error("identities of a chapter cannot be read, a repeated record may be taken again", "chapter", f.name, "err", err)
+		j.log.Error("identities of a chapter cannot be read, a repeated record may be taken again", "chapter", f.Name, "err", err)
 		return weir.Item{}, false
 	}
-	return weir.Item{Seq: f.seq(row.Place), At: row.At}, ok
+	return weir.Item{Seq: f.Seq(row.Place), At: row.At}, ok
 }

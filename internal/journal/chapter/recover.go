@@ -7,12 +7,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
-	"io/fs"
 	"slices"
 	"strings"
 
 	"weir"
 	"weir/internal/journal/disk"
+	"weir/internal/journal/file"
 	"weir/internal/journal/frame"
 	"weir/internal/journal/manifest"
 	"weir/internal/journal/table"
@@ -35,7 +35,7 @@ func (j *Journal) recover(ctx context.Context) (*committer, error) {
 		if f.Number <= j.manifest.Through {
 			continue
 		}
-		f.last.Store(uint64(files[i+1].First - 1))
+		f.Grow(0, files[i+1].First-1)
 		if err := s.full(ctx, f); err != nil {
 			return nil, err
 		}
@@ -54,14 +54,14 @@ func (j *Journal) recover(ctx context.Context) (*committer, error) {
 }
 
 // tell calls who does something beside the reading.
-func (j *Journal) tell(files []*file) error {
+func (j *Journal) tell(files []*file.Chapter) error {
 	if j.opts.Opening == nil {
 		return nil
 	}
 	f := files[0]
 	b := make([]byte, frame.Size)
-	if _, err := f.disk.ReadAt(b, frame.Start); err != nil && !errors.Is(err, io.EOF) {
-		return unreadable(f.name, err)
+	if _, err := f.Disk.ReadAt(b, frame.Start); err != nil && !errors.Is(err, io.EOF) {
+		return unreadable(f.Name, err)
 	}
 	j.opts.Opening(Opening{j.dataID, frame.Begins(b, f.ID) || len(files) > 1 || j.manifest.Through > 0})
 	return nil
@@ -70,7 +70,7 @@ func (j *Journal) tell(files []*file) error {
 // openAll opens the chapters that are in force, and checks that they belong
 // together. What is not in force is removed. Where there is nothing, the first
 // chapter is made.
-func (j *Journal) openAll(ctx context.Context) ([]*file, error) {
+func (j *Journal) openAll(ctx context.Context) ([]*file.Chapter, error) {
 	names, err := j.fs.List()
 	if err != nil {
 		return nil, unreadable("the directory", err)
@@ -80,9 +80,9 @@ func (j *Journal) openAll(ctx context.Context) ([]*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	var files []*file
+	var files []*file.Chapter
 	for i := range j.manifest.Chapters {
-		f, err := j.openSealed(ctx, &j.manifest.Chapters[i])
+		f, err := j.openSealed(&j.manifest.Chapters[i])
 		if f != nil {
 			files = append(files, f)
 		}
@@ -116,7 +116,7 @@ func (j *Journal) openAll(ctx context.Context) ([]*file, error) {
 // ours reports whether a name is one of the files that the manifest names, or
 // could have named.
 func ours(name string) bool {
-	return slices.ContainsFunc([]string{suffix, indexSuffix, filterSuffix, newSuffix}, func(s string) bool {
+	return slices.ContainsFunc([]string{file.Suffix, file.IndexSuffix, filterSuffix, disk.NewSuffix}, func(s string) bool {
 		return strings.HasSuffix(name, s)
 	})
 }
@@ -127,9 +127,9 @@ func (j *Journal) openManifest(names []string) (known map[string]bool, err error
 	if !slices.Contains(names, manifest.Name) {
 		return nil, nil
 	}
-	b, err := j.content(manifest.Name)
+	b, err := disk.Content(j.fs, manifest.Name)
 	if err != nil {
-		return nil, err
+		return nil, unreadable(manifest.Name, err)
 	}
 	m, err := manifest.Decode(b)
 	if err != nil {
@@ -146,43 +146,26 @@ func (j *Journal) openManifest(names []string) (known map[string]bool, err error
 	return known, nil
 }
 
-func (j *Journal) content(name string) ([]byte, error) {
-	d, err := j.fs.Open(name)
-	if err != nil {
-		return nil, unreadable(name, err)
-	}
-	size, err := d.Size()
-	b := make([]byte, size)
-	if err == nil && size > 0 {
-		_, err = d.ReadAt(b, 0)
-	}
-	if err = errors.Join(err, d.Close()); err != nil && !errors.Is(err, io.EOF) {
-		return nil, unreadable(name, err)
-	}
-	return b, nil
-}
-
 // openSealed opens a chapter that the manifest names, with its index.
-func (j *Journal) openSealed(ctx context.Context, c *manifest.Chapter) (*file, error) {
-	f, err := j.openChapter(c.File)
+func (j *Journal) openSealed(c *manifest.Chapter) (*file.Chapter, error) {
+	f, err := j.dir().Open(c.File)
 	if err != nil {
 		return f, err
 	}
-	f.last.Store(uint64(c.Last))
-	f.end.Store(c.Bytes)
+	f.Grow(c.Bytes, c.Last)
 	if f.First != c.First || f.Generation > 0 && f.Last != c.Last {
 		return f, weir.E("open journal", weir.Unavailable, "%s is not the chapter that the manifest names", c.File)
 	}
-	return f, j.openIndex(ctx, f)
+	return f, f.OpenIndex()
 }
 
 // openNewer opens a chapter that is newer than the manifest. Anything else it
 // removes: it is what was replaced, or was never put in force.
-func (j *Journal) openNewer(name string) (*file, error) {
-	if !strings.HasSuffix(name, suffix) {
+func (j *Journal) openNewer(name string) (*file.Chapter, error) {
+	if !strings.HasSuffix(name, file.Suffix) {
 		return nil, j.remove(name)
 	}
-	f, err := j.openChapter(name)
+	f, err := j.dir().Open(name)
 	if err != nil {
 		return f, err
 	}
@@ -192,7 +175,7 @@ func (j *Journal) openNewer(name string) (*file, error) {
 	if f.Number > j.manifest.Through {
 		return f, weir.E("open journal", weir.Unavailable, "%s was made of other chapters, and the manifest that says which is missing", name)
 	}
-	return nil, errors.Join(f.close(), j.remove(name))
+	return nil, errors.Join(f.Close(), j.remove(name))
 }
 
 func (j *Journal) remove(name string) error {
@@ -202,44 +185,25 @@ func (j *Journal) remove(name string) error {
 	return nil
 }
 
-func (j *Journal) openChapter(name string) (*file, error) {
-	d, err := j.fs.Open(name)
-	if err != nil {
-		return nil, unreadable(name, err)
-	}
-	f := &file{name: name, disk: d}
-	b := make([]byte, frame.HeaderSize)
-	if _, err := d.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
-		return f, unreadable(name, err)
-	}
-	if f.crc, err = f.Decode(name, b); err != nil {
-		return f, err
-	}
-	if chapterName(f.Number, f.Generation) != name {
-		return f, weir.E("open journal", weir.Unavailable, "%s is chapter %d, renamed", name, f.Number)
-	}
-	return f, nil
-}
-
 // belong checks that the chapters are of one journal, and that of those from
 // newer on, which the manifest does not name, none is missing.
-func (j *Journal) belong(files []*file, newer int) error {
+func (j *Journal) belong(files []*file.Chapter, newer int) error {
 	for i, f := range files {
 		switch {
 		case f.DataID != files[0].DataID:
-			return weir.E("open journal", weir.Unavailable, "chapter %s belongs to another journal", f.name)
+			return weir.E("open journal", weir.Unavailable, "chapter %s belongs to another journal", f.Name)
 		case i > newer && (files[i-1].Number+1 != f.Number || files[i-1].First > f.First):
-			return weir.E("open journal", weir.Unavailable, "a chapter is missing between %s and %s", files[i-1].name, f.name)
+			return weir.E("open journal", weir.Unavailable, "a chapter is missing between %s and %s", files[i-1].Name, f.Name)
 		}
 	}
 	m := &j.manifest
 	switch {
 	case len(files) == newer && m.Through > 0:
-		return weir.E("open journal", weir.Unavailable, "the chapter after %s is missing", chapterName(m.Through, 0))
+		return weir.E("open journal", weir.Unavailable, "the chapter after %s is missing", file.Name(m.Through, 0))
 	case len(files) == newer:
 		return nil
 	case files[newer].Number != m.Through+1:
-		return weir.E("open journal", weir.Unavailable, "the chapters before %s are missing", files[newer].name)
+		return weir.E("open journal", weir.Unavailable, "the chapters before %s are missing", files[newer].Name)
 	case m.Through > 0 && m.DataID != hex.EncodeToString(files[newer].DataID[:]):
 		return weir.E("open journal", weir.Unavailable, "the manifest belongs to another journal")
 	}
@@ -247,7 +211,7 @@ func (j *Journal) belong(files []*file, newer int) error {
 }
 
 // first makes the first chapter of a new journal.
-func (j *Journal) first() ([]*file, error) {
+func (j *Journal) first() ([]*file.Chapter, error) {
 	rand.Read(j.dataID[:])
 	f, _, err := j.create(frame.Header{DataID: j.dataID, ID: randomID(), Number: 1, First: 1}, minAllocate)
 	switch {
@@ -256,7 +220,7 @@ func (j *Journal) first() ([]*file, error) {
 	case err != nil:
 		return nil, weir.E("open journal", weir.Unavailable, "make the first chapter: %w", err)
 	}
-	return []*file{f}, nil
+	return []*file.Chapter{f}, nil
 }
 
 func unreadable(name string, err error) error {
@@ -269,60 +233,36 @@ func randomID() uint64 {
 	return binary.LittleEndian.Uint64(b[:])
 }
 
+// dir is the directory as chapters see it.
+func (j *Journal) dir() file.Dir { return file.Dir{FS: j.fs, Log: j.log} }
+
+func (j *Journal) space() disk.Reserve {
+	return disk.Reserve{FS: j.fs, Name: reserveName, Size: reserveSize}
+}
+
 // reserve keeps some space of the disk, so that on a full one trimming has room
-// to begin with. On a disk that is full already there is none to keep.
+// to begin with.
 func (j *Journal) reserve() {
-	f, err := j.fs.Open(reserveName)
-	if err == nil {
-		_ = f.Close()
-		return
-	}
-	if f, err = j.fs.Create(reserveName); err == nil {
-		err = errors.Join(f.Allocate(reserveSize), f.Close())
-	}
-	if err != nil {
-		j.log.Warn("no space kept in reserve", "err", errors.Join(err, j.fs.Remove(reserveName)))
+	if err := j.space().Keep(); err != nil {
+		j.log.Warn("no space kept in reserve", "err", err)
 	}
 }
 
 // fromReserve does what may need room on the disk, on a full one with what was
 // kept in reserve.
 func (j *Journal) fromReserve(do func() error) error {
-	err := do()
-	if !disk.IsFull(err) {
-		return err
-	}
-	if gone := j.fs.Remove(reserveName); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
-		return errors.Join(err, gone)
-	}
-	err = do()
-	j.reserve()
+	err := j.space().Use(do)
 	if disk.IsFull(err) {
 		return weir.E("rewrite journal", weir.DiskFull, "no room on the disk, also with what was kept in reserve: %w", err)
 	}
 	return err
 }
 
-// repair cuts what is torn off the active chapter, and writes all that might
-// stand in the page cache only, from synced on, once more: after a failed sync
-// the system forgets that it did not reach the disk.
-func repair(f *file, synced, end int64) error {
-	if err := f.disk.Truncate(end); err != nil {
-		return weir.E("open journal", weir.Unavailable, "cut the torn end off chapter %s: %w", f.name, err)
+// create makes a chapter with room for need bytes of frames at least.
+func (j *Journal) create(h frame.Header, need int64) (f *file.Chapter, allocated int64, err error) {
+	allocated = frame.Start + max(need, minAllocate)
+	if f, err = j.dir().Create(h, allocated); err == nil {
+		err = j.fs.Sync()
 	}
-	b := make([]byte, mib)
-	for off := synced; off < end; {
-		n, err := f.disk.ReadAt(b[:min(int64(len(b)), end-off)], off)
-		if n == 0 && err != nil {
-			return unreadable(f.name, err)
-		}
-		if _, err := f.disk.WriteAt(b[:n], off); err != nil {
-			return weir.E("open journal", weir.Unavailable, "write the end of chapter %s again: %w", f.name, err)
-		}
-		off += int64(n)
-	}
-	if err := f.disk.Sync(); err != nil {
-		return weir.E("open journal", weir.Unavailable, "sync chapter %s: %w", f.name, err)
-	}
-	return nil
+	return f, allocated, err
 }

@@ -2,11 +2,15 @@ package chapter
 
 import (
 	"context"
+	"encoding/hex"
+	"errors"
 	"slices"
 	"sync"
 	"time"
 
 	"weir"
+	"weir/internal/journal/disk"
+	"weir/internal/journal/file"
 	"weir/internal/journal/manifest"
 )
 
@@ -115,7 +119,7 @@ func (j *Journal) unsealed() int {
 	defer j.done(e)
 	n := 0
 	for _, f := range e.files {
-		if !f.isSealed() {
+		if !f.Sealed() {
 			n++
 		}
 	}
@@ -153,8 +157,8 @@ func (j *Journal) sealNext(ctx context.Context) (more bool, err error) {
 	defer func() { <-j.shape }()
 	e := j.use()
 	defer j.done(e)
-	for _, f := range e.files[:len(e.files)-1] {
-		if !f.isSealed() {
+	for _, f := range e.full() {
+		if !f.Sealed() {
 			return true, j.fromReserve(func() error { return j.seal(ctx, f) })
 		}
 	}
@@ -163,10 +167,10 @@ func (j *Journal) sealNext(ctx context.Context) (more bool, err error) {
 
 // seal gives a chapter its index, and the filter its identities. Only when both
 // are durable and in force is its table given up.
-func (j *Journal) seal(ctx context.Context, f *file) error {
+func (j *Journal) seal(ctx context.Context, f *file.Chapter) error {
 	began := time.Now()
-	p := &pacer{ctx: ctx, since: began, hurry: j.unsealed() >= maxWaiting}
-	x, err := j.buildIndex(f, p)
+	p := &file.Pacer{Context: ctx, Hurry: j.unsealed() >= maxWaiting}
+	x, err := f.BuildIndex(p)
 	if err != nil {
 		return err
 	}
@@ -177,20 +181,54 @@ func (j *Journal) seal(ctx context.Context, f *file) error {
 	m := j.manifest
 	old := m.Filters
 	m.Through, m.Filters, m.Serial = f.Number, names, m.Serial+1
-	m.Chapters = append(slices.Clip(m.Chapters), entryOf(f, x))
+	m.Chapters = append(slices.Clip(m.Chapters), entryOf(f, x.Count()))
 	if err := j.install(m); err != nil {
 		return err
 	}
-	f.index.Store(x)
-	j.filters.Store(&filters)
-	f.table.Store(nil)
+	j.filters.Store(&filters) // before: what has no table is looked for in them
+	f.Seal(x)
 	j.discard(slices.DeleteFunc(slices.Clone(old), func(name string) bool { return slices.Contains(names, name) })...)
-	j.log.Info("chapter sealed", "chapter", f.name, "records", x.Count(), "took", time.Since(began).Round(time.Millisecond))
+	j.log.Info("chapter sealed", "chapter", f.Name, "records", x.Count(), "took", time.Since(began).Round(time.Millisecond))
 	return nil
 }
 
-func entryOf(f *file, x *index) manifest.Chapter {
+func entryOf(f *file.Chapter, records int) manifest.Chapter {
 	return manifest.Chapter{
-		File: f.name, Index: f.indexName(), First: f.First, Last: f.through(), Records: x.Count(), Bytes: f.end.Load(),
+		File: f.Name, Index: f.IndexName(), First: f.First, Last: f.Through(), Records: records, Bytes: f.End(),
+	}
+}
+
+// install makes a manifest durable, and what it names with it. From then on it
+// is in force. The caller has shape.
+func (j *Journal) install(m manifest.Manifest) error {
+	m.DataID = hex.EncodeToString(j.dataID[:])
+	b, err := m.Encode()
+	if err != nil {
+		return err
+	}
+	// What the manifest names must have its name before.
+	if err := j.fs.Sync(); err != nil {
+		return err
+	}
+	d, err := disk.Write(j.fs, manifest.Name, func(d disk.File) error {
+		_, err := d.WriteAt(b, 0)
+		return err
+	})
+	if err == nil {
+		err = errors.Join(j.fs.Sync(), d.Close())
+	}
+	if err == nil {
+		j.manifest = m
+	}
+	return err
+}
+
+// discard removes files that are no longer in force. One that stays is removed
+// at the next start.
+func (j *Journal) discard(names ...string) {
+	for _, name := range names {
+		if err := j.fs.Remove(name); err != nil {
+			j.log.Warn("file of the journal not removed", "file", name, "err", err)
+		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 	"weir"
 	"weir/internal/journal"
-	"weir/internal/journal/frame"
+	"weir/internal/journal/file"
 	"weir/internal/journal/sealed"
 )
 
@@ -19,8 +19,8 @@ const slack = 24 * time.Hour
 // removal is what Trim and Erase have in common.
 type removal struct {
 	goes  func(r *weir.Record) bool
-	may   func(f *file) (bool, error) // whether it is worth looking for such records in a chapter
-	floor bool                        // what is left before the last that is gone is as good as gone
+	may   func(f *file.Chapter) (bool, error) // whether it is worth looking for such records in a chapter
+	floor bool                                // what is left before the last that is gone is as good as gone
 }
 
 // position is how far the steps of a removal have come.
@@ -41,12 +41,12 @@ func (j *Journal) Trim(ctx context.Context, k journal.Keep) (journal.Trimmed, er
 	return j.step(ctx, &j.trimming, removal{
 		goes:  k.Goes,
 		floor: true,
-		may: func(f *file) (bool, error) {
-			if f.First > k.UpTo || f.through() < f.First {
+		may: func(f *file.Chapter) (bool, error) {
+			if f.First > k.UpTo || f.Through() < f.First {
 				return false, nil
 			}
-			first, last := f.look().Times()
-			return last < k.Before && f.through() <= k.UpTo || first < k.Before.Add(-slack), nil
+			first, last := f.Look().Times()
+			return last < k.Before && f.Through() <= k.UpTo || first < k.Before.Add(-slack), nil
 		},
 	})
 }
@@ -63,19 +63,19 @@ func (j *Journal) Erase(ctx context.Context, e journal.Erasure) (journal.Trimmed
 	}
 	return j.step(ctx, &j.erasing, removal{
 		goes: e.Means,
-		may:  func(f *file) (bool, error) { return j.mayMean(ctx, f, e) },
+		may:  func(f *file.Chapter) (bool, error) { return j.mayMean(ctx, f, e) },
 	})
 }
 
 // mayMean reports whether a chapter may have records that an erasure means.
-func (j *Journal) mayMean(ctx context.Context, f *file, e journal.Erasure) (bool, error) {
-	if f.First > e.UpTo || f.through() < f.First {
+func (j *Journal) mayMean(ctx context.Context, f *file.Chapter, e journal.Erasure) (bool, error) {
+	if f.First > e.UpTo || f.Through() < f.First {
 		return false, nil
 	}
 	if e.Subject == "" {
 		return true, nil
 	}
-	if err := j.filler.Wait(ctx, f.through()); err != nil {
+	if err := j.filler.Wait(ctx, f.Through()); err != nil {
 		return false, err
 	}
 	subject, err := journal.Query{Project: e.Project, Kind: journal.BySubject, Value: e.Subject}.Prepare()
@@ -83,9 +83,9 @@ func (j *Journal) mayMean(ctx context.Context, f *file, e journal.Erasure) (bool
 		return false, err
 	}
 	var places []int
-	err = j.ask(f, func(l look) (err error) {
+	err = f.Ask(func(l file.Look) (err error) {
 		var one [1]int
-		places, err = l.Walk(subject.Hash, 0, f.place(min(e.UpTo, f.through())))(one[:0])
+		places, err = l.Walk(subject.Hash, 0, f.Place(min(e.UpTo, f.Through())))(one[:0])
 		return err
 	})
 	return len(places) > 0, err
@@ -127,7 +127,7 @@ func (j *Journal) step(ctx context.Context, at *position, r removal) (journal.Tr
 }
 
 // stepNow is step, or returns a chapter that has to be sealed before.
-func (j *Journal) stepNow(ctx context.Context, at *position, r removal) (done journal.Trimmed, wait *file, err error) {
+func (j *Journal) stepNow(ctx context.Context, at *position, r removal) (done journal.Trimmed, wait *file.Chapter, err error) {
 	if err := lock(ctx, j.shape); err != nil {
 		return done, nil, err
 	}
@@ -135,17 +135,17 @@ func (j *Journal) stepNow(ctx context.Context, at *position, r removal) (done jo
 	e := j.use()
 	defer j.done(e)
 	for _, f := range e.files {
-		if f.through() < at.next {
+		if f.Through() < at.next {
 			continue
 		}
 		may, err := r.may(f)
 		if err != nil {
 			return done, nil, err
 		}
-		if may && !f.isSealed() {
+		if may && !f.Sealed() {
 			return done, f, nil
 		}
-		at.next = f.through() + 1
+		at.next = f.Through() + 1
 		if may {
 			done, err = j.removeFrom(ctx, f, r)
 			done.More = true
@@ -157,7 +157,7 @@ func (j *Journal) stepNow(ctx context.Context, at *position, r removal) (done jo
 }
 
 // awaitSealed returns when a chapter is sealed, the active one included.
-func (j *Journal) awaitSealed(ctx context.Context, f *file) error {
+func (j *Journal) awaitSealed(ctx context.Context, f *file.Chapter) error {
 	e := j.use()
 	active := e.active() == f
 	j.done(e)
@@ -168,11 +168,11 @@ func (j *Journal) awaitSealed(ctx context.Context, f *file) error {
 	}
 	for {
 		moved, err := j.sealer.look()
-		if f.isSealed() {
+		if f.Sealed() {
 			return nil
 		}
 		if err != nil {
-			return weir.E("trim journal", weir.Unavailable, "chapter %s is not sealed: %w", f.name, err)
+			return weir.E("trim journal", weir.Unavailable, "chapter %s is not sealed: %w", f.Name, err)
 		}
 		select {
 		case <-moved:
@@ -200,30 +200,26 @@ func (j *Journal) begin() error {
 var errFound = errors.New("found")
 
 // removeFrom rewrites a chapter if it has something that goes.
-func (j *Journal) removeFrom(ctx context.Context, f *file, r removal) (journal.Trimmed, error) {
-	p := &pacer{ctx: ctx, since: time.Now()}
-	_, err := f.each(p.pause, func(g frame.Frame, b []byte, off int64) error {
-		return records(f, g, b, off, func(record *weir.Record, _ sealed.Row, _ []byte) error {
-			if r.goes(record) {
-				return errFound
-			}
-			return nil
-		})
-	}, func(weir.Seq, weir.Seq) error { return nil })
+func (j *Journal) removeFrom(ctx context.Context, f *file.Chapter, r removal) (journal.Trimmed, error) {
+	p := &file.Pacer{Context: ctx}
+	_, err := f.Each(file.Visit{Pause: p.Pause, Record: func(record *weir.Record, _ sealed.Row, _ []byte) error {
+		if r.goes(record) {
+			return errFound
+		}
+		return nil
+	}})
 	if !errors.Is(err, errFound) {
 		return journal.Trimmed{}, err
 	}
-	w := &rewriting{j: j, from: []*file{f}, goes: r.goes, p: p}
-	err = j.rewrite(w, func(w *rewriting) weir.Seq {
-		if r.floor {
-			return w.last + 1
-		}
-		return 0
-	})
+	done, err := j.rewrite(ctx, []*file.Chapter{f}, r)
 	if err != nil {
 		return journal.Trimmed{}, err
 	}
-	j.log.Info("records removed", "chapter", f.name, "records", w.records, "bytes", w.bytes())
+	free := f.End()
+	if done.Chapter != nil {
+		free -= done.Chapter.End()
+	}
+	j.log.Info("records removed", "chapter", f.Name, "records", done.Records, "bytes", free)
 	j.sealer.wake() // what is left may be small enough to be merged
-	return journal.Trimmed{Records: w.records, Bytes: w.bytes()}, nil
+	return journal.Trimmed{Records: done.Records, Bytes: free}, nil
 }

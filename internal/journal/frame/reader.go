@@ -20,25 +20,24 @@ type Reader struct {
 	At     weir.Time // of the record before it
 	Synced int64     // the greatest of the frames read
 
-	name   string
-	r      io.ReaderAt
-	size   int64
+	f      File
 	h      Header
 	window []byte // belongs to the records in it
 	start  int64  // of the window
 }
 
-// NewReader returns a reader of the chapter's file of a size, at its first
-// frame; name is for errors, and crc is the header's.
-func NewReader(name string, r io.ReaderAt, size int64, h Header, crc uint32) *Reader {
-	return &Reader{
-		Off: Start, Next: h.First, Before: crc, At: h.At, Synced: Start,
-		name: name, r: r, size: size, h: h,
-	}
+// File is a chapter's file, of which Size bytes may be frames.
+type File struct {
+	io.ReaderAt
+	Name string // for errors
+	Size int64
 }
 
-// Size returns how long the file is.
-func (r *Reader) Size() int64 { return r.size }
+// NewReader returns a reader at the first frame of a chapter; crc is the
+// header's.
+func NewReader(f File, h Header, crc uint32) *Reader {
+	return &Reader{Off: Start, Next: h.First, Before: crc, At: h.At, Synced: Start, f: f, h: h}
+}
 
 // Read returns the next frame and the bytes of its records, which are not
 // written to again, and goes past it. Nil bytes mean that what is there is no
@@ -92,7 +91,7 @@ func (r *Reader) Skip(next weir.Seq) error {
 			return err
 		}
 		if !ok {
-			r.Off, r.Next = r.size, next
+			r.Off, r.Next = r.f.Size, next
 			return nil
 		}
 		if f.First >= r.Next && f.First <= next {
@@ -110,7 +109,7 @@ func (r *Reader) at(off int64) (Frame, []byte, error) {
 		return Frame{}, nil, err
 	}
 	f, ok := decode(b, r.h.ID)
-	if !ok || off+f.size() > r.size {
+	if !ok || off+f.size() > r.f.Size {
 		return f, nil, nil
 	}
 	b, err = r.view(off, int(f.size()))
@@ -124,9 +123,9 @@ func (r *Reader) at(off int64) (Frame, []byte, error) {
 // written to again, so that records may keep parts of them.
 func (r *Reader) view(off int64, n int) ([]byte, error) {
 	if end := r.start + int64(len(r.window)); off < r.start || off+int64(n) > end {
-		b := make([]byte, min(int64(max(n, window)), max(r.size-off, 0)))
-		if _, err := r.r.ReadAt(b, off); err != nil && !errors.Is(err, io.EOF) {
-			return nil, weir.E("read journal", weir.Unavailable, "read %s: %w", r.name, err)
+		b := make([]byte, min(int64(max(n, window)), max(r.f.Size-off, 0)))
+		if _, err := r.f.ReadAt(b, off); err != nil && !errors.Is(err, io.EOF) {
+			return nil, weir.E("read journal", weir.Unavailable, "read %s: %w", r.f.Name, err)
 		}
 		r.window, r.start = b, off
 	}

@@ -13,6 +13,8 @@ import (
 )
 
 // Journal is what the suite asks of an engine.
+//
+// archtest:wide a suite asks for all that an engine has
 type Journal interface {
 	Append(ctx context.Context, batches ...weir.Batch) ([]weir.Receipt, error)
 	Read(ctx context.Context, after weir.Seq, limit int) ([]*weir.Record, error)

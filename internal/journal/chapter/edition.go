@@ -1,19 +1,94 @@
 package chapter
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"io"
+	"slices"
+	"sync/atomic"
 
 	"weir"
 	"weir/internal/journal"
 	"weir/internal/journal/disk"
-	"weir/internal/journal/frame"
+	"weir/internal/journal/file"
 	"weir/internal/journal/manifest"
 	"weir/internal/journal/sealed"
 )
+
+// edition is a list of chapters by seq. The last takes the appends.
+type edition struct {
+	files []*file.Chapter
+	uses  atomic.Int64
+}
+
+// newEdition returns an edition that is in use once.
+func newEdition(files []*file.Chapter) *edition {
+	e := &edition{files: files}
+	e.uses.Store(1)
+	for _, f := range files {
+		f.Use()
+	}
+	return e
+}
+
+// release ends one use.
+func (e *edition) release() error {
+	if e.uses.Add(-1) > 0 {
+		return nil
+	}
+	var errs []error
+	for _, f := range e.files {
+		errs = append(errs, f.Done())
+	}
+	return errors.Join(errs...)
+}
+
+// active is the chapter that takes the appends.
+func (e *edition) active() *file.Chapter { return e.files[len(e.files)-1] }
+
+// full are the chapters that take no more.
+func (e *edition) full() []*file.Chapter { return e.files[:len(e.files)-1] }
+
+// of returns the chapter whose range has seq, or nil.
+func (e *edition) of(seq weir.Seq) *file.Chapter {
+	i, found := slices.BinarySearchFunc(e.files, seq, func(f *file.Chapter, q weir.Seq) int {
+		switch {
+		case f.Through() < q:
+			return -1
+		case f.First > q:
+			return 1
+		}
+		return 0
+	})
+	if !found {
+		return nil
+	}
+	return e.files[i]
+}
+
+// use returns the chapters as they are now, for a reader, who says when it is
+// done with them.
+func (j *Journal) use() *edition {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	j.edition.uses.Add(1)
+	return j.edition
+}
+
+func (j *Journal) done(e *edition) {
+	if err := e.release(); err != nil {
+		j.log.Warn("files of the journal not closed", "err", err)
+	}
+}
+
+// renew puts another list of chapters in the place of the one in force: what
+// becomes of that is the new one. Become has Journal.mu.
+func (j *Journal) renew(become func(files []*file.Chapter) []*file.Chapter) {
+	j.mu.Lock()
+	old := j.edition
+	j.edition = newEdition(become(old.files))
+	j.mu.Unlock()
+	j.done(old)
+}
 
 // Check reads everything that was in the journal when it began, and says what is
 // not as it was written: frames and records of every chapter, indexes, which
@@ -27,7 +102,7 @@ func (j *Journal) Check(ctx context.Context, each func(journal.Fault) error) err
 	e := j.use()
 	defer j.done(e)
 	for _, f := range e.files {
-		if err := j.checkChapter(ctx, f, each); err != nil {
+		if err := f.Check(ctx, each); err != nil {
 			return err
 		}
 	}
@@ -44,67 +119,6 @@ func (j *Journal) Check(ctx context.Context, each func(journal.Fault) error) err
 		}
 	}
 	return nil
-}
-
-func (j *Journal) checkChapter(ctx context.Context, f *file, each func(journal.Fault) error) error {
-	same := &comparison{}
-	if x := f.index.Load(); x != nil {
-		same.with = x.disk
-	}
-	b := sealed.NewBuilder(same, sealed.Chapter{DataID: f.DataID, ID: f.ID})
-	var hashes []uint64
-	_, err := f.each(ctx.Err, func(g frame.Frame, body []byte, off int64) error {
-		var last weir.Seq
-		err := records(f, g, body, off, func(r *weir.Record, row sealed.Row, _ []byte) error {
-			last = r.Seq
-			hashes = journal.AppendHashes(hashes[:0], r)
-			return b.Add(row, hashes)
-		})
-		if err == nil || errors.Is(err, journal.ErrNewer) {
-			return err
-		}
-		first := max(g.First, last+1)
-		return each(journal.Fault{File: f.name, First: first, Last: g.First + weir.Seq(g.Count) - 1, What: err.Error()})
-	}, func(first, last weir.Seq) error {
-		return each(journal.Fault{File: f.name, First: first, Last: last, What: "these records are not as they were written"})
-	})
-	if err == nil {
-		err = b.Finish(ctx.Err)
-	}
-	if err != nil || same.with == nil || same.differs == 0 {
-		return err
-	}
-	return each(journal.Fault{
-		File: f.indexName(), First: f.First, Last: f.through(),
-		What: fmt.Sprintf("%d pages are not what the chapter says; without the file, it is made anew at the next start", same.differs),
-	})
-}
-
-// comparison is a file whose writer finds out whether it writes what another
-// file has.
-type comparison struct {
-	with    io.ReaderAt
-	differs int
-}
-
-const comparedPage = 4096
-
-// WriteAt compares.
-func (c *comparison) WriteAt(b []byte, off int64) (int, error) {
-	n := len(b)
-	if c.with == nil {
-		return n, nil
-	}
-	there := make([]byte, len(b))
-	if _, err := c.with.ReadAt(there, off); err != nil && !errors.Is(err, io.EOF) {
-		return 0, err
-	}
-	for ; len(b) > 0; b, there = b[min(comparedPage, len(b)):], there[min(comparedPage, len(b)):] {
-		if !bytes.Equal(b[:min(comparedPage, len(b))], there[:min(comparedPage, len(b))]) {
-			c.differs++
-		}
-	}
-	return n, nil
 }
 
 // Snapshot returns the files that the journal consists of, as of now: together
@@ -134,13 +148,13 @@ func (j *Journal) Snapshot(ctx context.Context) (files []journal.PartFile, relea
 // parts lists the files of an edition, and opens those that nobody has open.
 func (j *Journal) parts(e *edition) (parts []journal.PartFile, open []disk.File, err error) {
 	for _, f := range e.files {
-		parts = append(parts, journal.PartFile{Name: f.name, Size: f.end.Load(), ReaderAt: f.disk})
-		if x := f.index.Load(); x != nil {
-			size, err := x.disk.Size()
+		parts = append(parts, journal.PartFile{Name: f.Name, Size: f.End(), ReaderAt: f.Disk})
+		if x := f.Index(); x != nil {
+			size, err := x.Disk.Size()
 			if err != nil {
 				return nil, open, weir.E("copy journal", weir.Unavailable, "%w", err)
 			}
-			parts = append(parts, journal.PartFile{Name: f.indexName(), Size: size, ReaderAt: x.disk})
+			parts = append(parts, journal.PartFile{Name: f.IndexName(), Size: size, ReaderAt: x.Disk})
 		}
 	}
 	names := j.manifest.Filters

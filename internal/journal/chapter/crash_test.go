@@ -332,15 +332,15 @@ func surviving(t rapid.TB, d *faultDisk, acknowledged []*weir.Record, n int) []*
 
 func readAll(t rapid.TB, j *Journal) (out []*weir.Record) {
 	t.Helper()
-	for {
-		got, err := j.Read(context.Background(), weir.Seq(len(out)), 100)
+	for after := weir.Seq(0); ; {
+		got, err := j.Read(context.Background(), after, 100)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if len(got) == 0 {
 			return out
 		}
-		out = append(out, got...)
+		out, after = append(out, got...), got[len(got)-1].Seq
 	}
 }
 

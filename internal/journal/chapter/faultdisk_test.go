@@ -50,12 +50,22 @@ func newFaultDisk() *faultDisk {
 }
 
 // crash returns the disk as it may be found after the power came back: keep
-// says of each unsynced page, and of a size (page -1), whether it got there.
+// says of each unsynced page, of a size (page -1), and of what became of a name
+// (page -2), whether it got there.
 func (d *faultDisk) crash(keep func(name string, page int) bool) *faultDisk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	after := newFaultDisk()
-	for name, f := range d.safe {
+	names := maps.Clone(d.names)
+	maps.Copy(names, d.safe)
+	for name := range names {
+		f := d.safe[name]
+		if f != d.names[name] && keep(name, -2) {
+			f = d.names[name]
+		}
+		if f == nil {
+			continue
+		}
 		pages, size := maps.Clone(f.safe), f.safeSize
 		if f.size != size && keep(name, -1) {
 			size = f.size

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 	"math"
+	"slices"
 
 	"weir"
 )
@@ -94,19 +95,15 @@ func (b *Builder) Finish(pause func() error) error {
 		chapter: b.of, count: b.count, first: b.first, last: b.last.At, place: b.last.Place,
 	}
 	var firsts []uint64 // of each page of keys
-	since := 0
 	for i := range b.buckets {
-		since += b.buckets[i].count
 		keys, err := b.sort(&b.buckets[i], pause)
 		if err != nil {
 			return err
 		}
-		var before uint64
 		for n, key := range keys {
-			if n > 0 && key == before {
+			if n > 0 && key == keys[n-1] {
 				continue // a record that has a value twice
 			}
-			before = key
 			out, err := b.out.room(keySize)
 			if err != nil {
 				return err
@@ -115,12 +112,10 @@ func (b *Builder) Finish(pause func() error) error {
 			if h.keys%keysAPage == 0 {
 				firsts = append(firsts, key)
 			}
-			h.keys++
-		}
-		if since >= pauseEvery {
-			since = 0
-			if err := pause(); err != nil {
-				return err
+			if h.keys++; h.keys%pauseEvery == 0 {
+				if err := pause(); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -155,13 +150,13 @@ func (b *Builder) finish(h *header, firsts []uint64) error {
 // sort empties a bucket and returns its keys in order. They come by place, so
 // it sorts by the bits of the hash alone, and leaves what is equal in its order.
 func (b *Builder) sort(from *bucket, pause func() error) ([]uint64, error) {
-	keys := b.keys[:0]
+	b.keys = slices.Grow(b.keys[:0], from.count)
+	b.sorted = slices.Grow(b.sorted[:0], from.count)[:from.count]
 	for _, c := range from.chunks {
-		keys = append(keys, c...)
+		b.keys = append(b.keys, c...)
 	}
 	*from = bucket{}
-	b.keys, b.sorted = keys, append(b.sorted[:0], keys...)
-	to := b.sorted
+	keys, to := b.keys, b.sorted
 	for _, shift := range [...]int{32, 32 + digitBits} {
 		if err := pass(to, keys, shift, pause); err != nil {
 			return nil, err

@@ -19,8 +19,9 @@ const (
 )
 
 // Builder writes the index of one chapter. It holds 8 bytes for each hash and
-// each identity, and 2 MiB at most beside them: 50 MB for a million records
-// with five hashes each. Rows are written as they come.
+// each identity, 16 more for each with the most frequent hash, and 2 MiB at most
+// beside them: 65 MB for a million records with five hashes each, one of which
+// all share. Rows are written as they come.
 type Builder struct {
 	out     pageWriter
 	of      Chapter

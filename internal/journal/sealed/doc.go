@@ -10,7 +10,7 @@
 //
 // All is cut into pages of 4 KiB with a CRC-32C that also covers which page of
 // which chapter it is. Open keeps the directories, the first place of each page
-// of rows and the first key of each page of keys, about 130 KiB for a million
+// of rows and the first key of each page of keys, about 145 KiB for a million
 // records with five hashes each, so that a look-up reads one page of keys, and
 // an identity one of rows as well.
 //

@@ -89,8 +89,12 @@ func (s *slab[T]) drop(i int32) {
 // lane finds or makes the lane of that name. A new one is due later until it
 // is looked at.
 func (s *Set) lane(name laneName) *lane {
+	if l := s.latest; l != nil && l.name == name {
+		return l
+	}
 	p := s.project(name.Project)
 	if l, ok := p.lanes[name]; ok {
+		s.latest = l
 		return l
 	}
 	l := &lane{name: name, bundle: s.bundle(p, bundleName{name.Pipeline, name.Origin, name.fresh})}
@@ -142,6 +146,9 @@ func (s *Set) dropLane(l *lane) {
 	p, b := s.projects[l.name.Project], l.bundle
 	delete(p.lanes, l.name)
 	s.lanes.drop(l.num)
+	if s.latest == l {
+		s.latest = nil
+	}
 	if l.key != nil {
 		l.key.users--
 		s.tidy(l.key)

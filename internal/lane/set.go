@@ -36,7 +36,8 @@ type Set struct {
 	waiting finder // of ordered runs only those that stand in their lane
 	slots   slots
 	lanes   slab[*lane]
-	later   node // root: its kids are the lanes whose first run was not due when last looked at
+	latest  *lane // that was asked for by its name: often the next
+	later   node  // root: its kids are the lanes whose first run was not due when last looked at
 	tickets map[weir.RunID]*ticket
 	skipped []Skip
 

@@ -96,6 +96,10 @@ var rooms = []room{
 	},
 	{path: "internal/blob", layer: layerStore},
 	{path: "internal/blob/*", layer: layerStore, also: []string{"internal/blob", "internal/pg"}, one: "one engine"},
+	{
+		path: "internal/enginetest", layer: layerSuite, one: "opens engines",
+		also: []string{"internal/pg", "internal/journal/chapter", "internal/journal/postgres", "internal/state/sqlite", "internal/state/postgres"},
+	},
 	{path: "internal/state/statetest", layer: layerSuite, also: []string{"internal/state"}},
 	{path: "internal/state", layer: layerStore},
 	{path: "internal/state/*", layer: layerStore, also: []string{"internal/state", "internal/pg"}},

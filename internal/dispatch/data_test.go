@@ -122,7 +122,7 @@ func TestLostDataIsNoneAndTheLoopGoesOn(t *testing.T) {
 // counters returns what was counted of trigger t.
 func (r *rig) counters() map[string]int64 {
 	r.t.Helper()
-	all, err := r.sqlite.Counters(r.t.Context(), 1)
+	all, err := r.stored.Counters(r.t.Context(), 1)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -158,7 +158,7 @@ func (d *Dispatcher) leaseRows() []fold.LeaseRow {
 	young := d.now().Add(-youngLease)
 	rows := make([]fold.LeaseRow, 0, len(d.parked))
 	for id, r := range d.running {
-		if (r.waits || r.began <= young) && !(r.taken && r.changed) {
+		if (r.waits || r.began <= young) && (!r.taken || !r.changed) {
 			rows = append(rows, fold.LeaseRow{
 				Run: id, Node: cmp.Or(r.node, d.Node), Try: r.try, Began: r.began, Written: r.written, Begun: r.node == "",
 			})

@@ -117,7 +117,7 @@ func TestADispatcherWhoseCursorWasMovedEnds(t *testing.T) {
 		r.settle()
 		cp := r.checkpoint()
 		other := &fold.Layer{From: cp.Cursor, To: cp.Cursor + 1, At: cp.At}
-		if err := r.sqlite.Flush(t.Context(), other); err != nil {
+		if err := r.stored.Flush(t.Context(), other); err != nil {
 			t.Fatal(err)
 		}
 

@@ -206,7 +206,7 @@ func (h *hosts) settle(run weir.RunID, n uint32, node string) {
 func (h *host) takes() {
 	granted := map[weir.RunID]bool{}
 	for h.hosts.ctx.Err() == nil {
-		time.Sleep(100 * time.Millisecond)
+		<-time.After(100 * time.Millisecond)
 		h.runs()
 		for _, row := range h.hosts.f.take(h.name) {
 			runs, err := h.hosts.f.Runs(h.hosts.ctx, []weir.RunID{row.Run})
@@ -300,7 +300,7 @@ func (h *hosts) run(limit, events int) {
 				sent++
 			}
 		}
-		time.Sleep(time.Duration(h.rand(5000)) * time.Millisecond)
+		h.r.wait(time.Duration(h.rand(5000)) * time.Millisecond)
 		next := (at + 1 + h.rand(2)) % len(all)
 		switch h.rand(3) {
 		case 0: // cleanly
@@ -312,18 +312,18 @@ func (h *hosts) run(limit, events int) {
 			at = next
 		case 1: // it stands still, for another to take over, and goes on
 			resume := all[at].pause()
-			time.Sleep(17 * time.Second)
+			h.r.wait(17 * time.Second)
 			old := stop
 			reigning, stop = context.WithCancel(ctx)
 			all[next].reign(reigning)
-			time.Sleep(time.Duration(h.rand(3000)) * time.Millisecond)
+			h.r.wait(time.Duration(h.rand(3000)) * time.Millisecond)
 			resume()
 			time.AfterFunc(250*time.Millisecond, old) // as its leader does when its timers run
 			all[at].loops.Wait()
 			at = next
 		}
 	}
-	time.Sleep(15 * time.Minute) // all leases run out, all runs end
+	h.r.wait(15 * time.Minute) // all leases run out, all runs end
 	stop()
 	for _, host := range all {
 		host.loops.Wait()

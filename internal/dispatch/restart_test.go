@@ -266,7 +266,7 @@ func TestAStateAheadOfTheJournalIsRefused(t *testing.T) {
 		}
 		cp := r.checkpoint()
 		ahead := &fold.Layer{From: cp.Cursor, To: cp.Cursor + 10, At: cp.At}
-		if err := r.sqlite.Flush(t.Context(), ahead); err != nil {
+		if err := r.stored.Flush(t.Context(), ahead); err != nil {
 			t.Fatal(err)
 		}
 

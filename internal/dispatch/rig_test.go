@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,17 +13,16 @@ import (
 
 	"weir"
 	"weir/internal/dispatch"
+	"weir/internal/enginetest"
 	"weir/internal/fold"
-	"weir/internal/journal/chapter"
-	"weir/internal/state/sqlite"
 )
 
 // rig is a dispatcher on a real journal and a real state, with workers that do
 // what the test says. It lives in a bubble.
 type rig struct {
 	t       *testing.T
-	journal *chapter.Journal
-	sqlite  *sqlite.State
+	journal enginetest.Journal
+	stored  enginetest.State
 	state   *disk
 	workers *workers
 	d       *dispatch.Dispatcher
@@ -39,7 +37,7 @@ type rig struct {
 
 // refusal is a journal that answers some appends, or all reads, with an error.
 type refusal struct {
-	*chapter.Journal
+	enginetest.Journal
 
 	mu     sync.Mutex // guards all below
 	err    error
@@ -91,29 +89,23 @@ func (j *refusal) Append(ctx context.Context, batches ...weir.Batch) ([]weir.Rec
 	return j.Journal.Append(ctx, batches...)
 }
 
-// inBubble runs a test on fresh stores, in fake time.
+// inBubble runs a test on fresh stores of each engine, in fake time.
 func inBubble(t *testing.T, test func(t *testing.T, r *rig)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		dir := t.TempDir()
-		journal, err := chapter.Open(t.Context(), chapter.Options{Dir: filepath.Join(dir, "journal")})
-		if err != nil {
-			t.Fatal(err)
-		}
-		state, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(dir, "state.db"), DataID: journal.DataID()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := &rig{t: t, journal: journal, sqlite: state, state: &disk{State: state}, refuse: &refusal{Journal: journal}}
-		defer func() {
-			if r.ended != nil {
-				_ = r.end()
-			}
-			if err := errors.Join(state.Close(), r.journal.Close()); err != nil {
-				t.Error(err)
-			}
-		}()
-		test(t, r)
+	enginetest.EachInBubble(t, func(t *testing.T, open enginetest.Engine) {
+		synctest.Test(t, func(t *testing.T) {
+			s := open(t)
+			r := &rig{t: t, journal: s.Journal, stored: s.State, state: &disk{State: s.State}, refuse: &refusal{Journal: s.Journal}}
+			defer func() {
+				if r.ended != nil {
+					_ = r.end()
+				}
+				if err := errors.Join(r.journal.Close(), s.State.Close()); err != nil {
+					t.Error(err)
+				}
+			}()
+			test(t, r)
+		})
 	})
 }
 
@@ -247,7 +239,7 @@ func (r *rig) records(after weir.Seq) []*weir.Record {
 
 func (r *rig) checkpoint() *fold.Checkpoint {
 	r.t.Helper()
-	cp, err := r.sqlite.Load(r.t.Context())
+	cp, err := r.stored.Load(r.t.Context())
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -311,7 +303,7 @@ func (r *rig) wantTaken(n int) []weir.Lease {
 
 // disk is a state whose flushes can be held up and made to fail.
 type disk struct {
-	*sqlite.State
+	enginetest.State
 
 	mu     sync.Mutex // guards all below
 	errs   []error    // of the next flushes

@@ -35,6 +35,8 @@ type Orders struct {
 	State      State
 	Dispatcher Dispatcher
 	Past       Past
+	Erasures   Erasures
+	Hide       func(ctx context.Context) error // from readers, what is to be forgotten now
 }
 
 // attempts is how often an order begins anew because another was first.

@@ -5,17 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
 	"weir"
 	"weir/internal/dispatch"
-	"weir/internal/journal/chapter"
+	"weir/internal/enginetest"
 	"weir/internal/order"
 	"weir/internal/state"
-	"weir/internal/state/sqlite"
 	"weir/internal/track"
 )
 
@@ -23,34 +21,30 @@ import (
 // workers that try nothing.
 type rig struct {
 	t       *testing.T
-	journal *chapter.Journal
-	state   *sqlite.State
+	journal enginetest.Journal
+	state   enginetest.State
 	d       *dispatch.Dispatcher
 	orders  *order.Orders
 	events  int
 }
 
-func newRig(t *testing.T) *rig {
+// onEach runs a test on each engine.
+func onEach(t *testing.T, test func(t *testing.T, r *rig)) {
 	t.Helper()
-	dir := t.TempDir()
-	j, err := chapter.Open(t.Context(), chapter.Options{Dir: filepath.Join(dir, "journal")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(dir, "state.db"), DataID: j.DataID()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	enginetest.Each(t, func(t *testing.T, s *enginetest.Stores) { test(t, newRig(t, s)) })
+}
+
+func newRig(t *testing.T, stores *enginetest.Stores) *rig {
+	t.Helper()
+	j, s := stores.Journal, stores.State
 	d := dispatch.New(dispatch.Options{Journal: j, State: s, Logger: slog.New(slog.DiscardHandler), Node: "n1"})
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- d.Run(ctx, idle{}) }()
 	t.Cleanup(func() {
 		stop()
-		for _, err := range []error{<-ended, s.Close(), j.Close()} {
-			if err != nil {
-				t.Error(err)
-			}
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
 	})
 	r := &rig{t: t, journal: j, state: s, d: d}
@@ -120,30 +114,31 @@ var orders = []weir.ChangeKind{weir.Cancelled, weir.Hastened, weir.Redriven, wei
 
 func TestEachOrderFitsSomeStates(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	for was, fits := range map[weir.ChangeKind]string{ // last change -> orders that hold
-		0:              "cancelled hastened",
-		weir.Retrying:  "cancelled hastened",
-		weir.Held:      "cancelled hastened",
-		weir.Died:      "redriven purged",
-		weir.Succeeded: "",
-		weir.Cancelled: "",
-	} {
-		for _, kind := range orders {
-			run := r.run()
-			if was != 0 {
-				r.after(run, 1, was)
-			}
+	onEach(t, func(t *testing.T, r *rig) {
+		for was, fits := range map[weir.ChangeKind]string{ // last change -> orders that hold
+			0:              "cancelled hastened",
+			weir.Retrying:  "cancelled hastened",
+			weir.Held:      "cancelled hastened",
+			weir.Died:      "redriven purged",
+			weir.Succeeded: "",
+			weir.Cancelled: "",
+		} {
+			for _, kind := range orders {
+				run := r.run()
+				if was != 0 {
+					r.after(run, 1, was)
+				}
 
-			seq, err := r.orders.Change(t.Context(), 1, weir.Change{Run: run.ID, Kind: kind, By: "somebody"})
+				seq, err := r.orders.Change(t.Context(), 1, weir.Change{Run: run.ID, Kind: kind, By: "somebody"})
 
-			if strings.Contains(fits, kind.String()) {
-				r.wantChange(seq, err, run, kind)
-			} else if weir.CodeOf(err) != weir.Conflict || !strings.Contains(err.Error(), run.ID.String()) {
-				t.Errorf("%s after %s: %v, want a conflict that names the run", kind, was, err)
+				if strings.Contains(fits, kind.String()) {
+					r.wantChange(seq, err, run, kind)
+				} else if weir.CodeOf(err) != weir.Conflict || !strings.Contains(err.Error(), run.ID.String()) {
+					t.Errorf("%s after %s: %v, want a conflict that names the run", kind, was, err)
+				}
 			}
 		}
-	}
+	})
 }
 
 // wantChange checks that an order is on record as the run's next change.
@@ -168,26 +163,27 @@ func (r *rig) wantChange(seq weir.Seq, err error, run *weir.Run, kind weir.Chang
 
 func TestAnOrderForARunThatIsNotThereIsNotFound(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	run := r.run()
-	head := r.journal.Head()
-	for what, c := range map[string]struct {
-		project weir.ProjectID
-		id      weir.RunID
-	}{"unknown": {1, weir.RunID{1}}, "another project's": {2, run.ID}} {
-		if _, err := r.orders.Change(t.Context(), c.project, weir.Change{Run: c.id, Kind: weir.Cancelled}); weir.CodeOf(err) != weir.NotFound {
-			t.Errorf("%s: %v", what, err)
+	onEach(t, func(t *testing.T, r *rig) {
+		run := r.run()
+		head := r.journal.Head()
+		for what, c := range map[string]struct {
+			project weir.ProjectID
+			id      weir.RunID
+		}{"unknown": {1, weir.RunID{1}}, "another project's": {2, run.ID}} {
+			if _, err := r.orders.Change(t.Context(), c.project, weir.Change{Run: c.id, Kind: weir.Cancelled}); weir.CodeOf(err) != weir.NotFound {
+				t.Errorf("%s: %v", what, err)
+			}
 		}
-	}
-	if now := r.journal.Head(); now != head {
-		t.Errorf("%d records were appended", now-head)
-	}
+		if now := r.journal.Head(); now != head {
+			t.Errorf("%d records were appended", now-head)
+		}
+	})
 }
 
 // hurried is a state in which something happens after a run was read, so that
 // the order made of it comes second.
 type hurried struct {
-	*sqlite.State
+	order.State
 	once func(n uint32)
 }
 
@@ -211,55 +207,58 @@ func TestAnOrderThatComesSecondIsJudgedAnew(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
-			run := r.run()
-			var once sync.Once
-			r.orders.State = hurried{r.state, func(n uint32) { once.Do(func() { r.after(run, n, c.meanwhile) }) }}
+			onEach(t, func(t *testing.T, r *rig) {
+				run := r.run()
+				var once sync.Once
+				r.orders.State = hurried{r.state, func(n uint32) { once.Do(func() { r.after(run, n, c.meanwhile) }) }}
 
-			seq, err := r.orders.Change(t.Context(), 1, weir.Change{Run: run.ID, Kind: weir.Cancelled, By: "somebody"})
+				seq, err := r.orders.Change(t.Context(), 1, weir.Change{Run: run.ID, Kind: weir.Cancelled, By: "somebody"})
 
-			if weir.CodeOf(err) != c.code {
-				t.Fatalf("got %v, want %q", err, c.code)
-			}
-			if err == nil {
-				r.wantChange(seq, nil, run, weir.Cancelled)
-			}
+				if weir.CodeOf(err) != c.code {
+					t.Fatalf("got %v, want %q", err, c.code)
+				}
+				if err == nil {
+					r.wantChange(seq, nil, run, weir.Cancelled)
+				}
+			})
 		})
 	}
 }
 
 func TestAnOrderGivesUpWhereOthersAreAlwaysFirst(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	run := r.run()
-	r.orders.State = hurried{r.state, func(n uint32) { r.after(run, n, weir.Retrying) }}
+	onEach(t, func(t *testing.T, r *rig) {
+		run := r.run()
+		r.orders.State = hurried{r.state, func(n uint32) { r.after(run, n, weir.Retrying) }}
 
-	_, err := r.orders.Change(t.Context(), 1, weir.Change{Run: run.ID, Kind: weir.Cancelled})
+		_, err := r.orders.Change(t.Context(), 1, weir.Change{Run: run.ID, Kind: weir.Cancelled})
 
-	if weir.CodeOf(err) != weir.Conflict || !strings.Contains(err.Error(), "try again") {
-		t.Errorf("got %v", err)
-	}
+		if weir.CodeOf(err) != weir.Conflict || !strings.Contains(err.Error(), "try again") {
+			t.Errorf("got %v", err)
+		}
+	})
 }
 
 func TestAnApplyThatComesSecondSeesTheFirst(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	first := weir.Definition{Kind: weir.KindPipeline, Name: "first", Body: []byte(`{}`)}
-	head := r.journal.Head()
-	receipts, err := r.journal.Append(t.Context(), weir.Batch{Bound: true, Records: []*weir.Record{
-		{Project: 1, Apply: &weir.Apply{Revision: 2, Put: []weir.Definition{first}}},
-	}})
-	if err != nil || receipts[0].Refused {
-		t.Fatal(receipts, err)
-	}
+	onEach(t, func(t *testing.T, r *rig) {
+		first := weir.Definition{Kind: weir.KindPipeline, Name: "first", Body: []byte(`{}`)}
+		head := r.journal.Head()
+		receipts, err := r.journal.Append(t.Context(), weir.Batch{Bound: true, Records: []*weir.Record{
+			{Project: 1, Apply: &weir.Apply{Revision: 2, Put: []weir.Definition{first}}},
+		}})
+		if err != nil || receipts[0].Refused {
+			t.Fatal(receipts, err)
+		}
 
-	_, err = r.orders.Apply(t.Context(), 1, &weir.Apply{Revision: 2, Put: []weir.Definition{{Kind: weir.KindPipeline, Name: "second", Body: []byte(`{}`)}}})
+		_, err = r.orders.Apply(t.Context(), 1, &weir.Apply{Revision: 2, Put: []weir.Definition{{Kind: weir.KindPipeline, Name: "second", Body: []byte(`{}`)}}})
 
-	if weir.CodeOf(err) != weir.Conflict || r.journal.Head() != head+1 {
-		t.Errorf("got %v, %d records", err, r.journal.Head()-head)
-	}
-	in, revision, err := r.state.Definitions(t.Context(), 1)
-	if err != nil || revision != 2 || len(in) != 2 || in[0].Name != "first" {
-		t.Errorf("in force at revision %d: %+v, %v", revision, in, err)
-	}
+		if weir.CodeOf(err) != weir.Conflict || r.journal.Head() != head+1 {
+			t.Errorf("got %v, %d records", err, r.journal.Head()-head)
+		}
+		in, revision, err := r.state.Definitions(t.Context(), 1)
+		if err != nil || revision != 2 || len(in) != 2 || in[0].Name != "first" {
+			t.Errorf("in force at revision %d: %+v, %v", revision, in, err)
+		}
+	})
 }

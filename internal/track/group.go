@@ -33,7 +33,7 @@ func (r *Reader) Group(ctx context.Context, project weir.ProjectID, id weir.Grou
 	if !whole {
 		return r.pastGroup(ctx, project, id)
 	}
-	v.Events, err = r.uids(ctx, f.Members)
+	v.Events, v.Missing, err = r.uids(ctx, f.Members)
 	return v, err
 }
 
@@ -97,7 +97,7 @@ func (r *Reader) firingInState(ctx context.Context, project weir.ProjectID, id w
 // groupOf shows a group with its events, as the firing that ended it tells.
 func (r *Reader) groupOf(ctx context.Context, f *weir.Firing, run weir.RunID) (v client.Group, err error) {
 	v = endedGroup(f, run)
-	v.Events, err = r.uids(ctx, f.Members)
+	v.Events, v.Missing, err = r.uids(ctx, f.Members)
 	return v, err
 }
 

@@ -3,17 +3,14 @@ package track_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"path/filepath"
 	"testing"
 
 	"weir"
 	"weir/client"
+	"weir/internal/enginetest"
 	"weir/internal/fold"
 	"weir/internal/journal"
-	"weir/internal/journal/chapter"
 	"weir/internal/state"
-	"weir/internal/state/sqlite"
 	"weir/internal/track"
 )
 
@@ -21,32 +18,21 @@ import (
 // or flushed but when the test says so.
 type rig struct {
 	t       *testing.T
-	journal *chapter.Journal
-	state   *sqlite.State
+	journal enginetest.Journal
+	state   enginetest.State
 	fold    *fold.Fold
 	trying  map[weir.RunID]bool
 	reader  *track.Reader
 }
 
-func newRig(t *testing.T) *rig {
+// onEach runs a test on each engine.
+func onEach(t *testing.T, test func(t *testing.T, r *rig)) {
 	t.Helper()
-	dir := t.TempDir()
-	j, err := chapter.Open(t.Context(), chapter.Options{Dir: filepath.Join(dir, "journal")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(dir, "state.db"), DataID: j.DataID()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := errors.Join(s.Close(), j.Close()); err != nil {
-			t.Error(err)
-		}
+	enginetest.Each(t, func(t *testing.T, s *enginetest.Stores) {
+		r := &rig{t: t, journal: s.Journal, state: s.State, fold: fold.New(0, &fold.Checkpoint{}), trying: map[weir.RunID]bool{}}
+		r.reader = &track.Reader{Journal: r.journal, State: r.state, Dispatcher: r}
+		test(t, r)
 	})
-	r := &rig{t: t, journal: j, state: s, fold: fold.New(0, &fold.Checkpoint{}), trying: map[weir.RunID]bool{}}
-	r.reader = &track.Reader{Journal: j, State: s, Dispatcher: r}
-	return r
 }
 
 // Running plays the dispatcher.
@@ -177,7 +163,7 @@ func (in *interruption) after() {
 }
 
 type interruptedJournal struct {
-	*chapter.Journal
+	track.Journal
 	in *interruption
 }
 
@@ -187,7 +173,7 @@ func (j interruptedJournal) Find(ctx context.Context, q journal.Query) (journal.
 }
 
 type interruptedState struct {
-	*sqlite.State
+	track.State
 	in *interruption
 }
 

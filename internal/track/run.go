@@ -25,7 +25,7 @@ func (r *Reader) Run(ctx context.Context, project weir.ProjectID, id weir.RunID)
 		run.Waits = r.Dispatcher.Why(ctx, id)
 	}
 	if firing != nil {
-		run.Events, err = r.uids(ctx, firing.Members)
+		run.Events, run.Missing, err = r.uids(ctx, firing.Members)
 	}
 	return run, err
 }

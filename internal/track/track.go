@@ -49,24 +49,23 @@ type Reader struct {
 	Shard      weir.Shard
 }
 
-// uids returns the uids of a batch. Members that are no longer there are left
-// out.
-func (r *Reader) uids(ctx context.Context, members []weir.Member) ([]string, error) {
+// uids returns the uids of a batch, and how many members are no longer there.
+func (r *Reader) uids(ctx context.Context, members []weir.Member) (uids []string, missing int, err error) {
 	seqs := make([]weir.Seq, len(members))
 	for i, m := range members {
 		seqs[i] = m.Seq
 	}
 	records, err := r.Journal.Records(ctx, seqs)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	uids := make([]string, 0, len(records))
+	uids = make([]string, 0, len(records))
 	for _, rec := range records {
 		if rec != nil {
 			uids = append(uids, rec.UID(r.Shard).String())
 		}
 	}
-	return uids, nil
+	return uids, len(members) - len(uids), nil
 }
 
 func badAfter(after string) error {

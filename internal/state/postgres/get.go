@@ -25,28 +25,31 @@ const (
 // Groups returns the open groups with the given ids, in any order. Those that
 // are not there are left out.
 func (s *State) Groups(ctx context.Context, ids []weir.GroupID) ([]*weir.Group, error) {
-	return byIDs(ctx, s, "read groups", groupsByID, ids, scanGroup)
+	return byIDs(ctx, s, lookup{"read groups", groupsByID}, ids, scanGroup)
 }
 
 // Runs returns the runs in state with the given ids, in any order. Those that
 // are not there are left out.
 func (s *State) Runs(ctx context.Context, ids []weir.RunID) ([]*weir.Run, error) {
-	return byIDs(ctx, s, "read runs", runsByID, ids, scanRun)
+	return byIDs(ctx, s, lookup{"read runs", runsByID}, ids, scanRun)
 }
 
 // Chunks returns the full chunks of members that are kept under the given ids,
 // in order of group and index.
 func (s *State) Chunks(ctx context.Context, groups []weir.GroupID) ([]weir.Chunk, error) {
-	return byIDs(ctx, s, "read chunks", chunksByGroup, groups, scanChunk)
+	return byIDs(ctx, s, lookup{"read chunks", chunksByGroup}, groups, scanChunk)
 }
 
-// byIDs returns what text finds under ids, each once. Of none it asks nothing.
-func byIDs[ID ~[16]byte, T any](ctx context.Context, s *State, op, text string, ids []ID, scan func(row) (T, error)) ([]T, error) {
+// lookup is a query by ids, and what it is for.
+type lookup struct{ op, text string }
+
+// byIDs returns what q finds under ids, each once. Of none it asks nothing.
+func byIDs[ID ~[16]byte, T any](ctx context.Context, s *State, q lookup, ids []ID, scan func(row) (T, error)) ([]T, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
 	found := make([]T, 0, len(ids))
-	err := s.query(ctx, op, text, []any{int16(s.shard), bytesOf(ids)}, func(r row) error {
+	err := s.query(ctx, q.op, q.text, []any{int16(s.shard), bytesOf(ids)}, func(r row) error {
 		v, err := scan(r)
 		found = append(found, v)
 		return err

@@ -157,6 +157,10 @@ func (b *Builder) sort(from *bucket, pause func() error) ([]uint64, error) {
 		b.keys = append(b.keys, c...)
 	}
 	*from = bucket{}
+	if len(b.keys) < 1<<digitBits/4 {
+		slices.Sort(b.keys) // counting would take longer
+		return b.keys, nil
+	}
 	keys, to := b.keys, b.sorted
 	for _, shift := range [...]int{32, 32 + digitBits} {
 		if err := pass(to, keys, shift, pause); err != nil {

@@ -304,7 +304,7 @@ BEGIN
 END $$;
 
 -- append_records takes records that no two of have the same fingerprint. batches
--- says which belong together, opens which one's fingerprint decides about all of
+-- says which belong together, openers which one's fingerprint decides about all of
 -- its batch. It answers with the place of each, or of the one that it repeats, or 0
 -- where its batch is refused; with the time; and with what was written.
 --
@@ -313,7 +313,7 @@ END $$;
 -- nobody waiting.
 CREATE PROCEDURE append_records(
   this smallint, this_appender uuid, this_number bigint,
-  bodies bytea[], fingerprints uuid[], batches integer[], opens boolean[], hashes bigint[], owners integer[],
+  bodies bytea[], fingerprints uuid[], batches integer[], openers boolean[], hashes bigint[], owners integer[],
   OUT seqs bigint[], OUT ats bigint[], OUT written boolean[], OUT new_head bigint
 ) LANGUAGE plpgsql AS $$
 DECLARE
@@ -354,12 +354,12 @@ BEGIN
     SELECT nth, place, place_at, place = 0 AND NOT refused AS new,
       count(*) FILTER (WHERE place = 0 AND NOT refused) OVER (ORDER BY nth) AS rank
     FROM (
-      SELECT nth, place, place_at, bool_or(opens AND place > 0) OVER (PARTITION BY batch) AS refused
+      SELECT nth, place, place_at, bool_or(leads AND place > 0) OVER (PARTITION BY batch) AS refused
       FROM (
-        SELECT f.nth, f.batch, f.opens,
+        SELECT f.nth, f.batch, f.leads,
           coalesce(nullif(f.old_seq, 0), s.seq, 0) AS place, coalesce(nullif(f.old_at, 0), s.at_us, 0) AS place_at
-        FROM unnest(fingerprints, batches, opens, old_seqs, old_ats)
-          WITH ORDINALITY AS f (id, batch, opens, old_seq, old_at, nth)
+        FROM unnest(fingerprints, batches, openers, old_seqs, old_ats)
+          WITH ORDINALITY AS f (id, batch, leads, old_seq, old_at, nth)
         LEFT JOIN LATERAL (
           SELECT seq, at_us FROM seen
           WHERE shard = this AND fingerprint = f.id AND week >= shut AND seq <= was.head LIMIT 1

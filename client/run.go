@@ -28,6 +28,7 @@ type Run struct {
 	Executions []string        `json:"executions,omitempty"`
 	Error      string          `json:"error,omitempty" doc:"What went wrong in the last try."`
 	Events     []string        `json:"events,omitempty" doc:"The uids of its batch, in order."`
+	Missing    int             `json:"missing,omitempty" doc:"How many events of its batch are no longer kept: erased, or too old."`
 	Attempts   []Attempt       `json:"attempts,omitempty" doc:"Its changes, with what was tried, oldest first."`
 }
 
@@ -141,6 +142,7 @@ type Group struct {
 	Ended    weir.Time       `json:"ended,omitzero" format:"date-time"`
 	Run      string          `json:"run,omitempty" doc:"The run that it made."`
 	Events   []string        `json:"events,omitempty" doc:"The uids of its events, in order."`
+	Missing  int             `json:"missing,omitempty" doc:"How many of its events are no longer kept: erased, or too old."`
 }
 
 // Criterion is how far a group is with one criterion of fire.

@@ -36,6 +36,9 @@ type Options struct {
 	Settler Settler
 	Nodes   Nodes
 
+	Projects Projects
+	Keeps    Keeps
+
 	// Backup writes a backup of the whole server.
 	Backup func(ctx context.Context, w io.Writer, o BackupOptions) error
 
@@ -45,6 +48,12 @@ type Options struct {
 	Metrics http.Handler // nil: there are none
 	Version string
 	Log     *slog.Logger
+}
+
+// Keeps says how long the server keeps what happened.
+type Keeps struct {
+	Retention weir.Duration // of projects that say nothing
+	Least     weir.Duration // that a project may say
 }
 
 // BackupOptions say what a backup holds besides everything else.

@@ -134,11 +134,15 @@ func TestEveryCallNeedsItsRole(t *testing.T) {
 		"POST /v1/events": auth.Publisher, "POST /v1/apply": auth.Editor, "POST /v1/runs/{id}/retry": auth.Editor,
 		"POST /v1/runs/{id}/redrive": auth.Editor, "POST /v1/runs/{id}/cancel": auth.Editor, "POST /v1/runs/{id}/purge": auth.Editor,
 		"GET /v1/secrets": auth.Admin, "PUT /v1/secrets/{name}": auth.Admin, "DELETE /v1/secrets/{name}": auth.Admin,
+		"GET /v1/erasures": auth.Admin, "POST /v1/erasures": auth.Admin,
 	}
 	for _, kind := range []string{"triggers", "pipelines", "sources", "destinations", "event-types", "settings"} {
 		needs["PUT /v1/"+kind+"/{name}"], needs["DELETE /v1/"+kind+"/{name}"] = auth.Editor, auth.Editor
 	}
 	servers := []string{"GET /v1/nodes", "GET /v1/nodes/{name}", "POST /v1/nodes/{name}/drain", "DELETE /v1/nodes/{name}/drain", "GET /v1/backup"}
+	for _, call := range []string{"GET /v1/projects", "GET /v1/projects/{name}", "PUT /v1/projects/{name}", "DELETE /v1/projects/{name}"} {
+		servers = append(servers, call)
+	}
 	for _, pattern := range servers {
 		needs[pattern] = auth.Admin
 	}

@@ -45,6 +45,20 @@ type Orders interface {
 	Apply(ctx context.Context, project weir.ProjectID, order *weir.Apply) (weir.Seq, error)
 	// Change orders a change of a run: Hastened, Redriven, Cancelled or Purged.
 	Change(ctx context.Context, project weir.ProjectID, order weir.Change) (weir.Seq, error)
+	// Erase orders that the events of a subject are forgotten; nobody is shown them
+	// from then on.
+	Erase(ctx context.Context, project weir.ProjectID, subject, by string) (weir.Erasure, error)
+	// DeleteProject makes a project one that is not there, and orders that what it
+	// had is forgotten.
+	DeleteProject(ctx context.Context, p weir.Project, by string) error
+}
+
+// Projects keeps what the server knows of its tenants.
+type Projects interface {
+	Projects(ctx context.Context) ([]weir.Project, error)                      // by name
+	CreateProject(ctx context.Context, name string) (weir.Project, error)      // Conflict where there is one
+	SetRetention(ctx context.Context, p weir.ProjectID, d weir.Duration) error // 0: as long as the server says
+	Erasures(ctx context.Context) ([]weir.Erasure, error)                      // newest first
 }
 
 // State is what the API reads of the control data.
@@ -83,6 +97,8 @@ type Settler interface {
 // Tokens says who an Authorization header is of.
 type Tokens interface {
 	Authenticate(ctx context.Context, header string) (auth.Principal, error)
+	// Forget has every token looked up anew.
+	Forget()
 }
 
 // Hooks takes webhooks. The request has the path values project, "" for the

@@ -36,7 +36,10 @@ type world struct {
 	orderErr    error
 	warning     string // of readyz
 	drained     bool   // node b
+	tenants
 }
+
+const w30 = weir.Duration(30 * 24 * time.Hour)
 
 const start weir.Time = 1_767_225_600_000_000 // 2026-01-01
 
@@ -49,7 +52,7 @@ func newAPI(t *testing.T) (*API, *world) {
 	})
 	return New(Options{
 		Tokens: w, Door: door, Hooks: webhook.New(webhook.Options{Door: door, State: w, Secrets: w, Log: log}),
-		Reader: w, Streams: w, Orders: w, State: w, Secrets: w, Settler: w, Nodes: w, Backup: w.backup,
+		Reader: w, Streams: w, Orders: w, State: w, Secrets: w, Settler: w, Nodes: w, Projects: w, Keeps: Keeps{Retention: w30, Least: w30 / 30 * 7}, Backup: w.backup,
 		Ready: func(context.Context) (string, error) { return w.warning, nil }, Version: "test", Log: log,
 	}), w
 }
@@ -149,6 +152,11 @@ func (w *world) ProjectByName(_ context.Context, name string) (weir.Project, err
 		return weir.Project{ID: 1, Name: name, Revision: w.revision}, nil
 	case "shop":
 		return weir.Project{ID: 2, Name: name}, nil
+	}
+	for _, p := range w.made {
+		if p.Name == name {
+			return p, nil
+		}
 	}
 	return weir.Project{}, weir.E("", weir.NotFound, "there is no project %q", name)
 }

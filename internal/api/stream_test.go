@@ -36,6 +36,8 @@ func (beating) Follow(
 // revoked is a token that is taken back after a time.
 type revoked struct{ at time.Time }
 
+func (revoked) Forget() {}
+
 func (r revoked) Authenticate(context.Context, string) (auth.Principal, error) {
 	if time.Now().After(r.at) {
 		return auth.Principal{}, weir.E("", weir.Unauthenticated, "the token is not known")

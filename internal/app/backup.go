@@ -98,7 +98,7 @@ func openStopped(ctx context.Context, cfg config.Config) (*engine, error) {
 	if _, err := os.Stat(filepath.Join(cfg.Data, journalDir)); errors.Is(err, fs.ErrNotExist) {
 		return nil, weir.E("verify", weir.NotFound, "there is no data in %s", cfg.Data)
 	}
-	e, err := openEmbedded(ctx, cfg.Data, log)
+	e, err := openEmbedded(ctx, cfg, log)
 	if weir.CodeOf(err) == weir.Unavailable {
 		err = weir.E("verify", weir.Unavailable, "%w (of a server that runs, make a backup and verify that)", err)
 	}

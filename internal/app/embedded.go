@@ -13,6 +13,7 @@ import (
 	"weir"
 	"weir/internal/backup"
 	"weir/internal/blob"
+	"weir/internal/config"
 	"weir/internal/dispatch"
 	"weir/internal/fold"
 	"weir/internal/journal/chapter"
@@ -27,12 +28,13 @@ const (
 	keyFile    = "secret.key"
 )
 
-// openEmbedded opens the stores in a directory, which it makes.
-func openEmbedded(ctx context.Context, dir string, log *slog.Logger) (e *engine, err error) {
+// openEmbedded opens the stores in the data directory, which it makes.
+func openEmbedded(ctx context.Context, cfg config.Config, log *slog.Logger) (e *engine, err error) {
+	dir := cfg.Data
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
-	j, s, err := openStores(ctx, dir, log)
+	j, s, err := openStores(ctx, cfg, log)
 	if err != nil {
 		return nil, err
 	}
@@ -44,21 +46,22 @@ func openEmbedded(ctx context.Context, dir string, log *slog.Logger) (e *engine,
 		journal: j, state: s, control: s, blobs: blobs[*blob.Writer]{b},
 		checkpoint: func(int64) dispatch.State { return s },
 		first:      func(ctx context.Context, do func(context.Context) error) error { return do(ctx) },
-		sweep: func(ctx context.Context, named func(context.Context, string) (bool, error)) error {
-			return (&blob.Sweeper{Store: b, Named: named, Logger: log}).Run(ctx)
-		},
+		kept:       s, sweeper: sweeperOf(b), prepare: s.Checkpoint,
 		stores: backup.Stores{Journal: j, State: s, Blobs: b, Check: checks(j)},
 		close:  func() error { return errors.Join(s.Close(), j.Close()) },
 	}, nil
 }
 
 // openStores opens the journal and, beside it, the state.
-func openStores(ctx context.Context, dir string, log *slog.Logger) (*chapter.Journal, *preloaded, error) {
+func openStores(ctx context.Context, cfg config.Config, log *slog.Logger) (*chapter.Journal, *preloaded, error) {
 	var s *preloaded
 	var failed error
-	j, err := chapter.Open(ctx, chapter.Options{Dir: filepath.Join(dir, journalDir), Logger: log, Opening: func(o chapter.Opening) {
-		s, failed = preload(ctx, sqlite.Options{Path: filepath.Join(dir, stateFile), DataID: o.DataID, Began: o.Began, Logger: log})
-	}})
+	opening := func(o chapter.Opening) {
+		s, failed = preload(ctx, sqlite.Options{Path: filepath.Join(cfg.Data, stateFile), DataID: o.DataID, Began: o.Began, Logger: log})
+	}
+	j, err := chapter.Open(ctx, chapter.Options{
+		Dir: filepath.Join(cfg.Data, journalDir), Window: cfg.DedupWindow.Std(), Logger: log, Opening: opening,
+	})
 	switch {
 	case err != nil:
 		err = fmt.Errorf("open the journal: %w", err)
@@ -136,7 +139,7 @@ func (a *App) wireAlone(applied func(weir.ProjectID)) {
 		lost:        d.Lost,
 		dispatching: func(ctx context.Context) error { return d.Run(ctx, a.work) },
 		working:     a.work.Run,
-		keeping:     func(ctx context.Context) error { return a.sweep(ctx, a.named) },
+		keeping:     a.upkeep.Run,
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"weir/internal/backup"
 	"weir/internal/dispatch"
 	"weir/internal/ingest"
-	"weir/internal/journal"
 	"weir/internal/order"
 	"weir/internal/secret"
 	"weir/internal/source/webhook"
@@ -23,6 +22,7 @@ type engine struct {
 	journal journalStore
 	state   stateStore
 	control controlStore
+	kept    keptState
 	blobs   blobStore
 
 	// checkpoint returns the state for the one who dispatches under a token, 0
@@ -30,8 +30,9 @@ type engine struct {
 	checkpoint func(token int64) dispatch.State
 	first      func(ctx context.Context, do func(context.Context) error) error // runs what only the first node of several makes
 	among      *shared                                                         // nil: this process is alone
-	sweep      func(ctx context.Context, named func(context.Context, string) (bool, error)) error
-	stores     backup.Stores // the same, to be verified
+	sweeper    func(named) sweep
+	prepare    func(ctx context.Context) error // what the engine wants done every hour
+	stores     backup.Stores                   // the same, to be verified
 	close      func() error
 }
 
@@ -39,6 +40,7 @@ type engine struct {
 type journalStore interface {
 	dispatch.Journal
 	ingest.Journal
+	keptJournal
 	order.Journal
 	track.Journal
 	track.End
@@ -58,10 +60,11 @@ type stateStore interface {
 
 // controlStore keeps what the server knows of itself.
 type controlStore interface {
+	api.Projects
+	order.Erasures
 	PutToken(ctx context.Context, t state.Token) error
 	TokenByHash(ctx context.Context, hash state.TokenHash) (state.Token, error)
 	Tokens(ctx context.Context) ([]state.Token, error)
-	Projects(ctx context.Context) ([]weir.Project, error)
 	Meta(ctx context.Context, name string) ([]byte, error)
 	PutMeta(ctx context.Context, name string, value []byte) error
 }
@@ -92,10 +95,4 @@ func (b blobs[W]) Create(ctx context.Context) (ingest.BlobWriter, error) {
 		return nil, err // without the nil writer, which would be none to the door
 	}
 	return w, nil
-}
-
-// named reports whether a record names a blob.
-func (a *App) named(ctx context.Context, id string) (bool, error) {
-	found, err := a.journal.Find(ctx, journal.Query{Kind: journal.ByBlob, Value: id, Limit: 1})
-	return len(found.Records) > 0, err
 }

@@ -106,6 +106,13 @@ func (t *Tokens) remember(hash Hash, e entry) {
 	t.cached[hash] = e
 }
 
+// Forget has every token looked up anew, because some are gone.
+func (t *Tokens) Forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	clear(t.cached)
+}
+
 // MakeAdmin makes the admin's token where the store has no token at all: the
 // one given, or, where that is "", a random one. It returns the token's text,
 // to be shown once, or "" where there was one already.

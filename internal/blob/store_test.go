@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -14,7 +13,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -281,7 +279,7 @@ func TestASweepRemovesOldBlobsThatNoRecordNames(t *testing.T) {
 		return id == named, nil
 	}}
 
-	removed, err := sweeper.Sweep(t.Context())
+	removed, err := sweeper.Sweep(t.Context(), 0)
 
 	if err != nil || removed != 1 {
 		t.Errorf("removed %d, %v", removed, err)
@@ -307,7 +305,7 @@ func TestASweepKeepsWhatItCannotAskAbout(t *testing.T) {
 	closed := weir.E("find", weir.Unavailable, "closed")
 	sweeper := Sweeper{Store: s, Named: func(context.Context, string) (bool, error) { return false, closed }}
 
-	_, err := sweeper.Sweep(t.Context())
+	_, err := sweeper.Sweep(t.Context(), 0)
 
 	if !errors.Is(err, closed) {
 		t.Error(err)
@@ -319,30 +317,45 @@ func TestASweepKeepsWhatItCannotAskAbout(t *testing.T) {
 	}
 }
 
-func TestSweepsAreMadeAtOnceAndHourlyAndAskOnce(t *testing.T) {
+func TestSweepsAskOnceButAgainWhereRecordsMayBeGone(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := open(t, t.TempDir())
-		began, asked := time.Now(), map[string][]time.Duration{}
-		ctx, cancel := context.WithCancel(t.Context())
-		const aDay, soon = 24 * time.Hour, 22*time.Hour + 30*time.Minute
-		first, second := old(t, s, aDay), old(t, s, soon)
-		sweeper := Sweeper{Store: s, Logger: slog.New(slog.DiscardHandler), Named: func(_ context.Context, id string) (bool, error) {
-			asked[id] = append(asked[id], time.Since(began).Round(time.Minute))
-			if id == second {
-				cancel()
-			}
-			return true, nil
-		}}
-
-		if err := sweeper.Run(ctx); err != nil {
-			t.Fatal(err)
+	s := open(t, t.TempDir())
+	const aDay = 24 * time.Hour
+	first, second, third := old(t, s, 9*aDay), old(t, s, 5*aDay), old(t, s, 2*aDay)
+	gone := map[string]bool{}
+	var asked []string
+	sweeper := Sweeper{Store: s, Named: func(_ context.Context, id string) (bool, error) {
+		asked = append(asked, id)
+		return !gone[id], nil
+	}}
+	for _, c := range []struct {
+		again   time.Duration // ago; 0: none
+		gone    string
+		asked   []string
+		removed int
+	}{
+		{0, "", []string{first, second, third}, 0},
+		{0, first, nil, 0},
+		{7 * aDay, "", []string{first}, 1},
+		{0, third, nil, 0},
+		{time.Hour, "", []string{second, third}, 1},
+		{time.Hour, second, []string{second}, 1},
+	} {
+		asked, gone[c.gone] = nil, true
+		var again weir.Time
+		if c.again > 0 {
+			again = weir.TimeOf(time.Now().Add(-c.again))
 		}
 
-		if diff := cmp.Diff(map[string][]time.Duration{first: {0}, second: {2 * time.Hour}}, asked); diff != "" {
+		removed, err := sweeper.Sweep(t.Context(), again)
+
+		if err != nil || removed != c.removed {
+			t.Errorf("%+v: removed %d, %v", c, removed, err)
+		}
+		if diff := cmp.Diff(c.asked, asked); diff != "" {
 			t.Error(diff)
 		}
-	})
+	}
 }
 
 func TestEmptyDirectoriesGo(t *testing.T) {
@@ -363,7 +376,7 @@ func TestEmptyDirectoriesGo(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if _, err := (&Sweeper{Store: s}).Sweep(t.Context()); err != nil {
+	if _, err := (&Sweeper{Store: s}).Sweep(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
 

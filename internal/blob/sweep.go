@@ -4,57 +4,35 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"weir"
 )
 
 // Sweeper removes orphans: blobs that no record names, because the process ended
-// between the one and the other.
+// between the one and the other, or because the record is gone.
 type Sweeper struct {
-	Store  *Store
-	Named  func(ctx context.Context, id string) (bool, error) // whether a record names it
-	Logger *slog.Logger
-	Age    time.Duration // from which on a blob without a record is an orphan; 0: a day
-	Every  time.Duration // between sweeps, the first at once; 0: an hour
+	Store *Store
+	Named func(ctx context.Context, id string) (bool, error) // whether a record names it
+	Age   time.Duration                                      // from which on a blob without a record is an orphan; 0: a day
 
 	settled string // the blobs up to this directory are named
 }
 
 const (
-	defaultAge   = 24 * time.Hour
-	defaultEvery = time.Hour
-	sweepStep    = 100                  // blobs between pauses
-	sweepPause   = 5 * time.Millisecond // so that a sweep is hardly felt
+	defaultAge = 24 * time.Hour
+	sweepStep  = 100                  // blobs between pauses
+	sweepPause = 5 * time.Millisecond // so that a sweep is hardly felt
 )
 
-// Run sweeps now and then until ctx ends.
-func (s *Sweeper) Run(ctx context.Context) error {
-	every := s.Every
-	if every == 0 {
-		every = defaultEvery
-	}
-	for {
-		removed, err := s.Sweep(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			s.Logger.Error("sweep blobs", "err", err)
-		case removed > 0:
-			s.Logger.Info("removed blobs that no record names", "blobs", removed)
-		}
-		if !pause(ctx, every) {
-			return nil
-		}
-	}
-}
-
 // Sweep looks at the blobs that the sweeps before have not found named, the
-// oldest first, and returns how many it removed. Directories that are empty go,
+// oldest first, and returns how many it removed. It looks again at all that were
+// made before a time, whose records may be gone. Directories that are empty go,
 // too.
-func (s *Sweeper) Sweep(ctx context.Context) (removed int, err error) {
+func (s *Sweeper) Sweep(ctx context.Context, again weir.Time) (removed int, err error) {
 	age := s.Age
 	if age == 0 {
 		age = defaultAge
@@ -66,7 +44,7 @@ func (s *Sweeper) Sweep(ctx context.Context) (removed int, err error) {
 	}
 	settled := true
 	for _, dir := range dirs {
-		if dir <= s.settled {
+		if dir <= s.settled && !begins(dir).Before(again.Std()) {
 			continue
 		}
 		n, young, err := s.sweepDir(ctx, filepath.Join(s.Store.dir, dir), before)
@@ -75,10 +53,16 @@ func (s *Sweeper) Sweep(ctx context.Context) (removed int, err error) {
 			return removed, err
 		}
 		if settled = settled && !young; settled {
-			s.settled = dir
+			s.settled = max(s.settled, dir)
 		}
 	}
 	return removed, nil
+}
+
+// begins returns when the oldest blob of a directory may have been made.
+func begins(dir string) time.Time {
+	digits := strings.Replace(dir, "/", "", 1)
+	return timeOf(digits + strings.Repeat("0", idDigits-len(digits)))
 }
 
 // sweepDir looks at the blobs of a directory, and reports whether some are, or

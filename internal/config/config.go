@@ -23,6 +23,8 @@ type Config struct {
 	Listen            string         `yaml:"listen"`             // host:port of the HTTP API
 	Node              string         `yaml:"node"`               // name of this process among others
 	Duties            []weir.Duty    `yaml:"duties"`             // what this process does of all that there is to do
+	Retention         weir.Duration  `yaml:"retention"`          // how long projects that say nothing keep what happened
+	DedupWindow       weir.Duration  `yaml:"dedup_window"`       // how long an event is known, so that the same is a duplicate
 	DrainDelay        DrainDelay     `yaml:"drain_delay"`        // how long a stop goes on answering while it says that it is not ready
 	SecretKey         Secret         `yaml:"secret_key"`         // seals secrets, in place of the key file in Data
 	AllowDestinations []netip.Prefix `yaml:"allow_destinations"` // networks that steps may call although they are not public
@@ -86,7 +88,11 @@ func Default() Config {
 		Listen: "127.0.0.1:9347",
 		Node:   node,
 		Duties: AllDuties(),
-		Log:    Log{Level: "info", Format: "text"},
+
+		Retention:   weir.Duration(30 * day),
+		DedupWindow: weir.Duration(7 * day),
+
+		Log: Log{Level: "info", Format: "text"},
 		Limits: Limits{
 			EventData:     1 * MiB,
 			InlineData:    256 * KiB,

@@ -28,6 +28,8 @@ func (c *Config) settings() []setting {
 		{key: "listen", value: text(&c.Listen), usage: "`host:port` of the HTTP API"},
 		{key: "node", value: text(&c.Node), usage: "`name` of this process among others"},
 		{key: "duties", value: &duties{list: &c.Duties}, usage: "what this process does, `a,b`: api, dispatch, work, upkeep"},
+		{key: "retention", value: parsed{&c.Retention}, usage: "`time` for which projects that say nothing else keep what happened"},
+		{key: "dedup_window", value: parsed{&c.DedupWindow}, usage: "`time` for which an event is known, so that the same is a duplicate"},
 		{key: "drain_delay", value: parsed{&c.DrainDelay}, usage: "`time` that a stop goes on answering while it says that it is not ready"},
 		{key: "secret_key", value: parsed{&c.SecretKey}, secret: true},
 		{

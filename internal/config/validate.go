@@ -49,6 +49,7 @@ func (c *Config) validateServer() *weir.Error {
 	}
 	return cmp.Or(
 		c.validateNode(),
+		c.validateRetention(),
 		between("drain_delay", c.Drain(), 0, weir.Duration(10*time.Minute)),
 		oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error"),
 		oneOf("log.format", c.Log.Format, "text", "json"),
@@ -71,6 +72,23 @@ func (c *Config) validateNode() *weir.Error {
 	}
 	_, err := c.Database.parse()
 	return err
+}
+
+const day = 24 * time.Hour
+
+// validateRetention checks how long things are kept. An identity that is known
+// must be on record.
+func (c *Config) validateRetention() *weir.Error {
+	if err := cmp.Or(
+		between("dedup_window", c.DedupWindow, weir.Duration(time.Hour), weir.Duration(90*day)),
+		between("retention", c.Retention, weir.Duration(day), weir.Duration(36500*day)),
+	); err != nil {
+		return err
+	}
+	if c.Retention < c.DedupWindow {
+		return invalid("retention", "%s is less than dedup_window, %s", c.Retention, c.DedupWindow)
+	}
+	return nil
 }
 
 func isHex(s string, digits int) bool {

@@ -76,6 +76,12 @@ func (l *Loop) attempt(ctx context.Context, t *try) (end ending) {
 		return l.failed(ctx, t, unloaded(err), fmt.Errorf("load the batch: %w", err))
 	}
 	t.log.Mask, t.log.Max = t.mask.text, l.Limits.Log
+	if gone := len(t.lease.Run.Firing.Members) - len(t.events); gone > 0 {
+		t.log.Write(time.Now(), "warn", fmt.Sprintf("%d of %d events of the batch are erased, and left out", gone, len(t.lease.Run.Firing.Members)))
+		if len(t.events) == 0 {
+			return ending{kind: weir.Cancelled, message: "all events of the batch are erased"}
+		}
+	}
 	in := &step.Input{
 		Run: &t.lease.Run, Log: &t.log, Limits: l.Limits, Scope: l.scope(ctx, t), Destinations: t.lease.Destinations,
 	}

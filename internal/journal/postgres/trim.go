@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -147,10 +148,12 @@ func (j *Journal) together(ctx context.Context, op string, f func(*pgx.Batch)) e
 
 const (
 	waitShortly = `SET LOCAL lock_timeout = '300ms'`
-	moveFloor   = `UPDATE heads SET floor = $2 WHERE shard = $1 AND floor < $2 AND head >= $2 - 1 RETURNING head`
-	deleteDay   = `DELETE FROM days WHERE shard = $1 AND day = $2`
-	raiseDay    = `UPDATE days SET first = $3 WHERE shard = $1 AND day = $2`
-	sizeOfDay   = `SELECT coalesce(sum(pg_total_relation_size(to_regclass(name))), 0)::bigint FROM unnest($1::text[]) AS t (name)`
+	// Only a day that ends at next: another began there, or nothing was appended since.
+	moveFloor = `UPDATE heads SET floor = $2
+WHERE shard = $1 AND floor < $2 AND (head = $2 - 1 OR EXISTS (SELECT 1 FROM days WHERE shard = $1 AND first = $2)) RETURNING head`
+	deleteDay = `DELETE FROM days WHERE shard = $1 AND day = $2`
+	raiseDay  = `UPDATE days SET first = $3 WHERE shard = $1 AND day = $2`
+	sizeOfDay = `SELECT coalesce(sum(pg_total_relation_size(to_regclass(name))), 0)::bigint FROM unnest($1::text[]) AS t (name)`
 )
 
 // dropDay moves the floor and drops the day's partitions in one short transaction.
@@ -178,7 +181,9 @@ func (j *Journal) dropDay(ctx context.Context, d day, next weir.Seq) (journal.Tr
 		_, err := tx.Exec(ctx, "DROP TABLE IF EXISTS "+names[0]+", "+names[1])
 		return err
 	}
-	if err := j.shortly(ctx, "drop a day of the journal", drop); err != nil {
+	if err := j.shortly(ctx, "drop a day of the journal", drop); errors.Is(err, pgx.ErrNoRows) {
+		return journal.Trimmed{More: true}, nil
+	} else if err != nil {
 		return journal.Trimmed{}, err
 	}
 	j.log.Info("day of the journal dropped", "day", time.Unix(int64(d.number)*24*60*60, 0).UTC().Format(time.DateOnly), "records", done.Records, "bytes", done.Bytes)

@@ -25,6 +25,7 @@ import (
 	"weir/internal/step"
 	"weir/internal/step/httpcall"
 	"weir/internal/track"
+	"weir/internal/upkeep"
 	"weir/internal/work"
 )
 
@@ -39,6 +40,8 @@ type App struct {
 
 	*engine
 	rooms    rooms
+	upkeep   *upkeep.Loop
+	hiding   *upkeep.Hiding
 	work     *work.Loop // nil without the duty
 	door     *ingest.Door
 	tail     *track.Tail
@@ -80,8 +83,8 @@ const (
 	upkeepHold = "upkeep"
 )
 
-// Open opens the stores in the data directory, which it makes, takes the
-// address, and makes the rooms. Nothing runs yet. Close or Run must follow.
+// Open takes the address, opens the stores, in the data directory, which it makes,
+// or in the database, and makes the rooms. Nothing runs yet. Close or Run must follow.
 func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err error) {
 	a = &App{config: cfg, log: log, metrics: obs.NewMetrics(), started: time.Now(), drain: newDrain()}
 	defer func() {
@@ -92,10 +95,12 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err
 	if a.listener, err = net.Listen("tcp", cfg.Listen); err != nil {
 		return a, weir.E("listen", weir.Unavailable, "%w", err)
 	}
-	if !cfg.Database.IsZero() {
-		return a, weir.E("open", weir.Unavailable, "the journal on PostgreSQL is not there yet")
+	if cfg.Database.IsZero() {
+		a.engine, err = openEmbedded(ctx, cfg, log)
+	} else {
+		a.engine, err = openDatabase(ctx, cfg, log)
 	}
-	if a.engine, err = openEmbedded(ctx, cfg.Data, log); err != nil {
+	if err != nil {
 		return a, err
 	}
 	return a, a.wire(ctx)
@@ -123,6 +128,9 @@ func (a *App) wire(ctx context.Context) error {
 	if a.config.Has(weir.DutyWork) {
 		a.work = a.workLoop(secrets)
 	}
+	if err := a.wireUpkeep(ctx); err != nil {
+		return err
+	}
 	if a.among == nil {
 		a.wireAlone(types.Applied)
 	} else {
@@ -134,9 +142,12 @@ func (a *App) wire(ctx context.Context) error {
 	a.tail = track.NewTail(track.TailOptions{Journal: a.journal, Reader: reader, Most: limits.Streams, Log: a.log})
 	o := api.Options{
 		Tokens: tokens, Door: a.door, Reader: reader, Streams: a.tail, State: a.state, Secrets: secrets,
-		Settler: a.rooms.dispatch, Nodes: a.rooms.nodes,
-		Hooks:   webhook.New(webhook.Options{Door: a.door, State: a.state, Secrets: secrets, Log: a.log}),
-		Orders:  &order.Orders{Journal: a.journal, State: a.state, Dispatcher: a.rooms.dispatch, Past: reader},
+		Settler: a.rooms.dispatch, Nodes: a.rooms.nodes, Backup: a.backup,
+		Hooks: webhook.New(webhook.Options{Door: a.door, State: a.state, Secrets: secrets, Log: a.log}),
+		Orders: &order.Orders{
+			Journal: a.journal, State: a.state, Dispatcher: a.rooms.dispatch, Past: reader, Erasures: a.control, Hide: a.hiding.Refresh,
+		},
+		Projects: a.control, Keeps: api.Keeps{Retention: a.config.Retention, Least: max(a.config.DedupWindow, aDay)},
 		Ready:   a.ready,
 		Metrics: a.metrics.Handler(),
 		Version: Version(),

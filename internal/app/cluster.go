@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -10,9 +12,13 @@ import (
 	"time"
 
 	"weir"
+	"weir/internal/backup"
+	"weir/internal/blob"
+	"weir/internal/config"
 	"weir/internal/dispatch"
 	"weir/internal/fold"
 	"weir/internal/journal"
+	pgjournal "weir/internal/journal/postgres"
 	"weir/internal/leader"
 	"weir/internal/node"
 	"weir/internal/pg"
@@ -151,10 +157,11 @@ func (c *cluster) want(_ context.Context, seq weir.Seq) {
 	c.db.Notify(wantedHint, strconv.FormatUint(uint64(seq), 10))
 }
 
-// looking knows what the dispatching node does, and has it flush what others want.
+// looking knows what the dispatching node does, has it flush what others want, and
+// hides what is erased by order of another node.
 func (c *cluster) looking(ctx context.Context) error {
-	wanting := begin(ctx, c.dispatch.Run)
-	return errors.Join(c.afar.Run(ctx), wanting.end())
+	wanting, hiding := begin(ctx, c.dispatch.Run), begin(ctx, c.hiding.Run)
+	return errors.Join(c.afar.Run(ctx), wanting.end(), hiding.end())
 }
 
 // compete does what only one node may, while this one may and takes part.
@@ -232,19 +239,19 @@ func (c *cluster) holds(hold string) bool {
 }
 
 // keep does the upkeep for one tenure.
-func (c *cluster) keep(ctx context.Context, _ *leader.Tenure) error { return c.sweep(ctx, c.named) }
+func (c *cluster) keep(ctx context.Context, _ *leader.Tenure) error { return c.upkeep.Run(ctx) }
 
 // shows tells what is wrong with what becomes of events: they are taken all the
-// same, so it does not make the node not ready.
+// same, so it does not make the node not ready. Everybody may read what it says,
+// so it does not say where the database is.
 func (c *cluster) shows(ctx context.Context) (warning string, err error) {
-	if err := c.registry.writes(); err != nil {
-		return "", err
-	}
 	nodes, err := c.state.Nodes(ctx)
-	if err != nil {
-		return "", err
-	}
-	if !slices.ContainsFunc(nodes, func(n weir.Node) bool { return slices.Contains(n.Holds, shardHold) }) {
+	switch err := errors.Join(c.registry.writes(), err); {
+	case weir.CodeOf(err) == weir.DiskFull:
+		return "", weir.E("", weir.DiskFull, "the database has no room on its disk")
+	case err != nil:
+		return "", weir.E("", weir.Unavailable, "the database cannot be reached, or takes no writes")
+	case !slices.ContainsFunc(nodes, func(n weir.Node) bool { return slices.Contains(n.Holds, shardHold) }):
 		return "no node dispatches: events are taken, and nothing becomes of them until one does", nil
 	}
 	return "", nil
@@ -330,4 +337,35 @@ func (s holdStore) Release(ctx context.Context, name string, token int64) error 
 		s.db.Notify(freedHint, name)
 	}
 	return err
+}
+
+// openDatabase opens the stores in a database, and brings its schema up to date.
+func openDatabase(ctx context.Context, cfg config.Config, log *slog.Logger) (*engine, error) {
+	db, err := pg.Open(ctx, pg.Options{URL: cfg.Database.Reveal(), Name: cfg.Node, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	j, err := pgjournal.Open(ctx, pgjournal.Options{DB: db, Window: cfg.DedupWindow.Std(), Logger: log})
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	b, err := blob.New(filepath.Join(cfg.Data, blobDir))
+	if err != nil {
+		return nil, err
+	}
+	s := postgres.New(postgres.Options{DB: db})
+	return &engine{
+		journal: j, state: s, control: s, blobs: blobs[*blob.Writer]{b},
+		checkpoint: func(token int64) dispatch.State { return s.Tenure(token) },
+		first:      db.Alone,
+		among:      &shared{db: db, state: s, look: j.Look},
+		kept:       s, sweeper: sweeperOf(b), prepare: func(context.Context) error { return nil },
+		stores: backup.Stores{Journal: j, State: s, Blobs: b},
+		close: func() error {
+			err := j.Close()
+			db.Close()
+			return err
+		},
+	}, nil
 }

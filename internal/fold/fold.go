@@ -23,7 +23,7 @@ type Fold struct {
 	owners map[owner]*owner // each once
 	due    dueQueue
 	runs   map[weir.RunID]*liveRun
-	away   map[weir.RunID]struct{} // runs that only state has, which may be a million
+	away   away
 
 	planned []planned
 	matches trigger.Result
@@ -113,7 +113,7 @@ func New(shard weir.Shard, cp *Checkpoint) *Fold {
 		byKey:    make(map[weir.Identity]*liveGroup, len(cp.Groups)),
 		owners:   make(map[owner]*owner),
 		runs:     make(map[weir.RunID]*liveRun),
-		away:     make(map[weir.RunID]struct{}, len(cp.Runs)),
+		away:     newAway(cp.Runs),
 		chunks:   make(map[weir.GroupID][]liveChunk),
 		counts:   make(map[countKey]int64),
 		alike:    make(map[alikeKey]int64),
@@ -125,9 +125,6 @@ func New(shard weir.Shard, cp *Checkpoint) *Fold {
 		g := &liveGroup{id: ref.ID, keyHash: ref.KeyHash, due: ref.Due, owner: f.owner(ref.Project, ref.Trigger), stored: true}
 		f.groups[g.id], f.byKey[g.keyHash] = g, g
 		f.due.schedule(g)
-	}
-	for _, ref := range cp.Runs {
-		f.away[ref.ID] = struct{}{}
 	}
 	return f
 }
@@ -143,8 +140,7 @@ func (f *Fold) Run(id weir.RunID) (run *weir.Run, known bool) {
 	if r := f.runs[id]; r != nil {
 		return r.run, true
 	}
-	_, known = f.away[id]
-	return nil, known
+	return nil, f.away.has(id)
 }
 
 // Event returns the record of a batch of one where it is still at hand.

@@ -123,7 +123,7 @@ func (f *Fold) Flushed(l *Layer, keep int, busy func(weir.RunID) bool) {
 		r.event = nil
 		if excess > 0 && r.epoch < f.epoch && !busy(r.id) {
 			delete(f.runs, r.id)
-			f.away[r.id] = struct{}{}
+			f.away.put(r.id)
 			excess--
 		}
 	}

@@ -76,7 +76,7 @@ func (f *Fold) needMatches(needs *Needs, rec *weir.Record) {
 }
 
 func (f *Fold) needRun(needs *Needs, id weir.RunID) {
-	if _, ok := f.away[id]; ok {
+	if f.runs[id] == nil && f.away.has(id) {
 		needs.Runs = append(needs.Runs, id)
 	}
 }
@@ -153,8 +153,7 @@ func (f *Fold) Give(groups []*weir.Group, runs []*weir.Run) {
 		}
 	}
 	for _, r := range runs {
-		if _, ok := f.away[r.ID]; ok {
-			delete(f.away, r.ID)
+		if f.away.take(r.ID) {
 			f.runs[r.ID] = &liveRun{id: r.ID, run: r, stored: true}
 		}
 	}

@@ -304,7 +304,7 @@ BEGIN
 END $$;
 
 -- append_records takes records that no two of have the same fingerprint. batches
--- says which belong together, openers which one's fingerprint decides about all of
+-- says which belong together, opens which one's fingerprint decides about all of
 -- its batch. It answers with the place of each, or of the one that it repeats, or 0
 -- where its batch is refused; with the time; and with what was written.
 --
@@ -313,7 +313,7 @@ END $$;
 -- nobody waiting.
 CREATE PROCEDURE append_records(
   this smallint, this_appender uuid, this_number bigint,
-  bodies bytea[], fingerprints uuid[], batches integer[], openers boolean[], hashes bigint[], owners integer[],
+  bodies bytea[], fingerprints uuid[], batches integer[], opens boolean[], hashes bigint[], owners integer[],
   OUT seqs bigint[], OUT ats bigint[], OUT written boolean[], OUT new_head bigint
 ) LANGUAGE plpgsql AS $$
 DECLARE
@@ -358,7 +358,7 @@ BEGIN
       FROM (
         SELECT f.nth, f.batch, f.leads,
           coalesce(nullif(f.old_seq, 0), s.seq, 0) AS place, coalesce(nullif(f.old_at, 0), s.at_us, 0) AS place_at
-        FROM unnest(fingerprints, batches, openers, old_seqs, old_ats)
+        FROM unnest(fingerprints, batches, opens, old_seqs, old_ats)
           WITH ORDINALITY AS f (id, batch, leads, old_seq, old_at, nth)
         LEFT JOIN LATERAL (
           SELECT seq, at_us FROM seen
@@ -415,3 +415,22 @@ BEGIN
   END LOOP;
   RETURN low;
 END $$;
+
+-- What is too long for the journal, in chunks of 256 KiB. Ids begin with the time.
+-- One that is not whole is being written, or was when its node died.
+CREATE TABLE blobs (
+  id      uuid PRIMARY KEY,
+  size    bigint NOT NULL,
+  whole   boolean NOT NULL,
+  made_us bigint NOT NULL
+);
+
+CREATE TABLE blob_chunks (
+  blob uuid NOT NULL,
+  nth  integer NOT NULL CHECK (nth >= 0),
+  data bytea NOT NULL,
+  PRIMARY KEY (blob, nth)
+);
+
+-- Chunks are read by the byte, and compressed by who sent them or not at all.
+ALTER TABLE blob_chunks ALTER COLUMN data SET STORAGE EXTERNAL;

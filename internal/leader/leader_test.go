@@ -370,7 +370,7 @@ func TestNoTwoHoldAtOnceWhateverHappens(t *testing.T) {
 							tenures = append(tenures, <-c.began)
 						}
 						for len(c.over) > 0 {
-							<-c.over
+							_ = <-c.over
 						}
 					}
 					for _, tenure := range tenures {

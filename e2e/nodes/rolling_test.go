@@ -51,7 +51,7 @@ func (s *spreader) watch(ctx context.Context) {
 			defer tick.Stop()
 			for ctx.Err() == nil {
 				resp, err := asking.Get(n.URL + "/readyz")
-				s.ready[i].Store(err == nil && resp.StatusCode == http.StatusOK)
+				s.ready[i].Store(err == nil && resp.StatusCode < 300)
 				if err == nil {
 					resp.Body.Close()
 				}

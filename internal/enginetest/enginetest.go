@@ -10,6 +10,7 @@ import (
 
 	"weir/internal/journal/chapter"
 	"weir/internal/journal/journaltest"
+	journalpg "weir/internal/journal/postgres"
 	"weir/internal/pg"
 	"weir/internal/pg/pgtest"
 	statepg "weir/internal/state/postgres"
@@ -42,7 +43,7 @@ type Engine func(tb testing.TB) *Stores
 // Each runs a test on the stores of each engine.
 func Each(t *testing.T, test func(t *testing.T, s *Stores)) {
 	t.Helper()
-	each(t, mixed, func(t *testing.T, open Engine) {
+	each(t, postgres, func(t *testing.T, open Engine) {
 		s := open(t)
 		t.Cleanup(func() {
 			if err := errors.Join(s.Journal.Close(), s.State.Close()); err != nil {
@@ -117,6 +118,16 @@ func hold(tb testing.TB, url string) held {
 		tb.Fatal(token, err)
 	}
 	return held{s.Tenure(token), db}
+}
+
+func postgres(tb testing.TB, url string) *Stores {
+	tb.Helper()
+	s := hold(tb, url)
+	j, err := journalpg.Open(tb.Context(), journalpg.Options{DB: s.db})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return &Stores{j, s}
 }
 
 func mixed(tb testing.TB, url string) *Stores {

@@ -79,6 +79,7 @@ func benchmarks() []benchmark {
 	return []benchmark{
 		{"journal", journalCases},
 		{"history", history},
+		{"history-postgres", historyInDatabase},
 		{"sealing", sealing},
 		{"lookups", lookups},
 		{"ingest-batches", ingestBatches},
@@ -132,6 +133,8 @@ func measure(f func() error) (measured, error) {
 func (m measured) perSecond(n int) float64 { return float64(n) / m.wall.Seconds() }
 
 func (m measured) cpuPer(n int) float64 { return float64(m.cpu.Microseconds()) / float64(n) }
+
+func (m measured) wallPer(n int) float64 { return float64(m.wall.Microseconds()) / float64(n) }
 
 // cpuTime is the CPU that this process used, in user and kernel.
 func cpuTime() time.Duration {

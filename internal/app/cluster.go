@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -13,7 +12,7 @@ import (
 
 	"weir"
 	"weir/internal/backup"
-	"weir/internal/blob"
+	pgblob "weir/internal/blob/postgres"
 	"weir/internal/config"
 	"weir/internal/dispatch"
 	"weir/internal/fold"
@@ -350,18 +349,16 @@ func openDatabase(ctx context.Context, cfg config.Config, log *slog.Logger) (*en
 		db.Close()
 		return nil, err
 	}
-	b, err := blob.New(filepath.Join(cfg.Data, blobDir))
-	if err != nil {
-		return nil, err
-	}
-	s := postgres.New(postgres.Options{DB: db})
+	b, s := pgblob.New(db), postgres.New(postgres.Options{DB: db})
 	return &engine{
-		journal: j, state: s, control: s, blobs: blobs[*blob.Writer]{b},
+		journal: j, state: s, control: s, blobs: blobs[*pgblob.Writer]{b},
 		checkpoint: func(token int64) dispatch.State { return s.Tenure(token) },
 		first:      db.Alone,
 		among:      &shared{db: db, state: s, look: j.Look},
-		kept:       s, sweeper: sweeperOf(b), prepare: func(context.Context) error { return nil },
-		stores: backup.Stores{Journal: j, State: s, Blobs: b},
+		kept:       s,
+		sweeper:    func(is named) sweep { return (&pgblob.Sweeper{Store: b, Named: is}).Sweep },
+		prepare:    func(context.Context) error { return nil },
+		stores:     backup.Stores{Journal: j, State: s, Blobs: b},
 		close: func() error {
 			err := j.Close()
 			db.Close()

@@ -156,6 +156,19 @@ func (e *effects) count() int {
 	return len(e.seen)
 }
 
+func TestABlobIsGivenOutByEachNode(t *testing.T) {
+	t.Parallel()
+	database := pgtest.New(t)
+	one := run(t, among(t, database, "one", config.AllDuties()...), nodesToken)
+	two := run(t, among(t, database, "two", weir.DutyAPI), nodesToken)
+	receipts, err := one.Publish(t.Context(), &weir.Event{Source: "/s", Type: "x", Data: large(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	isGivenOut(t, two, receipts[0].UID, large(1))
+}
+
 func TestANodeWithAnotherKeyDoesNotStart(t *testing.T) {
 	t.Parallel()
 	database := pgtest.New(t)

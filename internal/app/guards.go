@@ -4,6 +4,7 @@ import (
 	"weir/internal/api"
 	"weir/internal/auth"
 	"weir/internal/blob"
+	pgblob "weir/internal/blob/postgres"
 	"weir/internal/dispatch"
 	"weir/internal/ingest"
 	"weir/internal/journal/chapter"
@@ -31,6 +32,7 @@ var (
 	_ controlStore   = (*postgres.State)(nil)
 	_ dispatch.State = (*postgres.Tenure)(nil)
 	_ blobStore      = blobs[*blob.Writer]{}
+	_ blobStore      = blobs[*pgblob.Writer]{}
 
 	_ dispatch.Blobs = blobStore(nil)
 	_ work.Blobs     = blobStore(nil)

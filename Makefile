@@ -1,7 +1,7 @@
 # What a developer runs. README says which two commands a newcomer needs.
 #
 #   make run     the main job, on real input, in a temporary directory
-#   make quick   build and unit tests on the embedded engine; all day long
+#   make quick   build and unit tests, on both engines; all day long
 #   make check   formatting, vet, linters, architecture, generated files, the build without the console, quick
 #   make test    all that CI proves: check, the race detector in a random order, end-to-end tests
 #   make bench   the ratios of docs/performance.md
@@ -23,7 +23,7 @@ run:
 
 quick:
 	go build ./...
-	scripts/gotest $(unit)
+	scripts/postgres scripts/gotest $(unit)
 
 check:
 	scripts/unformatted

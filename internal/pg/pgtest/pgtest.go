@@ -168,7 +168,8 @@ func binaries() (string, error) {
 		return filepath.Dir(slices.MaxFunc(dirs, func(a, b string) int { return number(a) - number(b) })), nil
 	}
 	if path, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(path), nil
+		path, err = filepath.EvalSymlinks(path)
+		return filepath.Dir(path), err
 	}
 	return "", errors.New("no PostgreSQL to test with: install the package postgresql (15 or newer), " +
 		"or let WEIR_TEST_POSTGRES be the address of a superuser, such as postgres://postgres@localhost/postgres")

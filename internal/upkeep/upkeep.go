@@ -65,9 +65,9 @@ type Options struct {
 }
 
 const (
-	firstAfter = time.Minute // a start, which has enough to do
-	lookEvery  = time.Second // for erasures
-	mostEvery  = time.Hour   // between passes, at most
+	firstAfter = time.Minute     // a start, which has enough to do
+	lookEvery  = 5 * time.Second // for erasures
+	mostEvery  = time.Hour       // between passes, at most
 	leastEvery = time.Minute
 	retryAfter = time.Minute // a pass that failed
 )

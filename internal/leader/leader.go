@@ -108,7 +108,11 @@ func (l *Loop) Run(ctx context.Context, work func(context.Context, *Tenure) erro
 			continue
 		}
 		if err := l.reign(ctx, t, work); err != nil && ctx.Err() == nil {
-			l.Logger.Error("gave a hold up", "hold", l.Name, "token", t.Token, "err", err)
+			level := slog.LevelError
+			if errors.Is(err, ErrOver) {
+				level = slog.LevelWarn // another goes on
+			}
+			l.Logger.Log(ctx, level, "gave a hold up", "hold", l.Name, "token", t.Token, "err", err)
 			l.pause(ctx, l.Lease/3, nil)
 		}
 	}

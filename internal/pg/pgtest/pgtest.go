@@ -27,12 +27,17 @@ import (
 // ends, with whatever is connected to it.
 func New(tb testing.TB) string {
 	tb.Helper()
+	return create(tb, "ENCODING 'UTF8' TEMPLATE template0")
+}
+
+func create(tb testing.TB, as string) string {
+	tb.Helper()
 	server, err := instance()
 	if err != nil {
 		tb.Fatal(err)
 	}
 	name := "test_" + strings.ToLower(rand.Text())
-	Exec(tb, server.URL, "CREATE DATABASE "+name+" ENCODING 'UTF8' TEMPLATE template0")
+	Exec(tb, server.URL, "CREATE DATABASE "+name+" "+as)
 	tb.Cleanup(func() { Exec(tb, server.URL, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
 	u, err := url.Parse(server.URL)
 	if err != nil {

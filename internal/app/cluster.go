@@ -355,10 +355,10 @@ func openDatabase(ctx context.Context, cfg config.Config, log *slog.Logger) (*en
 		checkpoint: func(token int64) dispatch.State { return s.Tenure(token) },
 		first:      db.Alone,
 		among:      &shared{db: db, state: s, look: j.Look},
-		kept:       s,
-		sweeper:    func(is named) sweep { return (&pgblob.Sweeper{Store: b, Named: is}).Sweep },
-		prepare:    func(context.Context) error { return nil },
-		stores:     backup.Stores{Journal: j, State: s, Blobs: b},
+		kept:       s, past: j,
+		sweeper: func(is named) sweep { return (&pgblob.Sweeper{Store: b, Named: is}).Sweep },
+		prepare: func(context.Context) error { return nil },
+		stores:  backup.Stores{Journal: j, State: s, Blobs: b},
 		close: func() error {
 			err := j.Close()
 			db.Close()

@@ -46,7 +46,7 @@ func openEmbedded(ctx context.Context, cfg config.Config, log *slog.Logger) (e *
 		journal: j, state: s, control: s, blobs: blobs[*blob.Writer]{b},
 		checkpoint: func(int64) dispatch.State { return s },
 		first:      func(ctx context.Context, do func(context.Context) error) error { return do(ctx) },
-		kept:       s, sweeper: sweeperOf(b), prepare: s.Checkpoint,
+		kept:       s, past: j, sweeper: sweeperOf(b), prepare: s.Checkpoint,
 		stores: backup.Stores{Journal: j, State: s, Blobs: b, Check: checks(j)},
 		close:  func() error { return errors.Join(s.Close(), j.Close()) },
 	}, nil

@@ -23,6 +23,7 @@ type engine struct {
 	state   stateStore
 	control controlStore
 	kept    keptState
+	past    keptJournal // the journal, to have it forget
 	blobs   blobStore
 
 	// checkpoint returns the state for the one who dispatches under a token, 0
@@ -40,7 +41,6 @@ type engine struct {
 type journalStore interface {
 	dispatch.Journal
 	ingest.Journal
-	keptJournal
 	order.Journal
 	track.Journal
 	track.End

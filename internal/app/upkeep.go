@@ -34,7 +34,7 @@ type keptState interface {
 func (a *App) wireUpkeep(ctx context.Context) error {
 	a.hiding = &upkeep.Hiding{Erasures: a.kept.Erasures, Hide: a.hide, Logger: a.log}
 	a.upkeep = upkeep.New(upkeep.Options{
-		Journal: upkeepJournal{a.journal}, State: upkeepState{a.control, a.kept}, Erasures: a.kept, Hiding: a.hiding,
+		Journal: upkeepJournal{a.journal, a.past}, State: upkeepState{a.control, a.kept}, Erasures: a.kept, Hiding: a.hiding,
 		Settle: func(ctx context.Context, seq weir.Seq) error { return a.rooms.dispatch.Settle(ctx, seq) },
 		Sweep:  a.sweeper(a.named), Prepare: a.prepare, Retention: a.config.Retention.Std(), Logger: a.log, Metrics: a.metrics,
 	})
@@ -46,7 +46,7 @@ func (a *App) hide(underWay []weir.Erasure) {
 	for i, e := range underWay {
 		hidden[i] = meant(e)
 	}
-	a.journal.Hide(hidden)
+	a.past.Hide(hidden)
 }
 
 func meant(e weir.Erasure) journal.Erasure {
@@ -70,15 +70,18 @@ type (
 )
 
 // upkeepJournal is the journal in upkeep's words: neither room knows the other.
-type upkeepJournal struct{ journalStore }
+type upkeepJournal struct {
+	journalStore
+	keptJournal
+}
 
 func (j upkeepJournal) Trim(ctx context.Context, k upkeep.Keep) (upkeep.Trimmed, error) {
-	done, err := j.journalStore.Trim(ctx, journal.Keep(k))
+	done, err := j.keptJournal.Trim(ctx, journal.Keep(k))
 	return upkeep.Trimmed(done), err
 }
 
 func (j upkeepJournal) Erase(ctx context.Context, e weir.Erasure) (upkeep.Trimmed, error) {
-	done, err := j.journalStore.Erase(ctx, meant(e))
+	done, err := j.keptJournal.Erase(ctx, meant(e))
 	return upkeep.Trimmed(done), err
 }
 

@@ -53,7 +53,7 @@ func keepUp(t *testing.T, retention time.Duration) *kept {
 		t.Fatal(err)
 	}
 	a := &App{config: config.Default(), log: log, engine: &engine{
-		journal: j, state: s, control: s, kept: s, blobs: blobs[*blob.Writer]{b}, sweeper: sweeperOf(b), prepare: s.Checkpoint,
+		journal: j, state: s, control: s, kept: s, past: j, blobs: blobs[*blob.Writer]{b}, sweeper: sweeperOf(b), prepare: s.Checkpoint,
 	}}
 	a.config.Retention = weir.Duration(retention)
 	if err := a.wireUpkeep(t.Context()); err != nil {

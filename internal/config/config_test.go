@@ -44,8 +44,8 @@ func TestDefaultsAreValidAndAsDocumented(t *testing.T) {
 
 	want := Config{
 		Data: "weir-data", Listen: "127.0.0.1:9347", Node: got.Node,
-		Duties: []weir.Duty{"api", "dispatch", "work", "upkeep"},
-		Log:    Log{Level: "info", Format: "text"},
+		Duties: []weir.Duty{"api", "dispatch", "work", "upkeep"}, Retention: weir.Duration(30 * 24 * time.Hour), DedupWindow: weir.Duration(7 * 24 * time.Hour),
+		Log: Log{Level: "info", Format: "text"},
 		Limits: Limits{
 			EventData: 1 << 20, InlineData: 256 << 10, Body: 8 << 20, BatchEvents: 1000, ChunkLines: 1000,
 			File: 100 << 20, FormFiles: 100, FormFields: 64 << 10, InFlight: 256 << 20, HooksInFlight: 64 << 20, StepTimeout: weir.Duration(30 * time.Second),
@@ -61,7 +61,7 @@ func TestDefaultsAreValidAndAsDocumented(t *testing.T) {
 var others = map[string]string{
 	"WEIR_DATA": "/var/lib/weir", "WEIR_LISTEN": "0.0.0.0:80", "WEIR_NODE": "n1",
 	"WEIR_DATABASE": "postgres://weir:horse@db/weir", "WEIR_DUTIES": "work, api", "WEIR_DRAIN_DELAY": "5s",
-	"WEIR_SECRET_KEY":        strings.Repeat("0f", 32),
+	"WEIR_RETENTION": "60d", "WEIR_DEDUP_WINDOW": "2d", "WEIR_SECRET_KEY": strings.Repeat("0f", 32),
 	"WEIR_ALLOW_DESTINATION": "10.1.2.3/16, ::1", "WEIR_LOG_LEVEL": "debug", "WEIR_LOG_FORMAT": "json",
 	"WEIR_LIMITS_EVENT_DATA": "2MiB", "WEIR_LIMITS_BODY": "9MiB", "WEIR_LIMITS_BATCH_EVENTS": "10",
 	"WEIR_LIMITS_INLINE_DATA": "1KiB", "WEIR_LIMITS_CHUNK_LINES": "10", "WEIR_LIMITS_FILE": "1GiB", "WEIR_LIMITS_FORM_FILES": "3",
@@ -223,6 +223,9 @@ func TestWhatIsWrongIsNamedWithItsPlace(t *testing.T) {
 		{"database", "database: 'host=db password=horse'\n", `:1:11: database: is not of the form postgres://USER:PASSWORD@HOST:PORT/NAME`},
 		{"another database", "database: mysql://weir:horse@db/weir\n", `:1:11: database: is not of the form postgres://USER:PASSWORD@HOST:PORT/NAME`},
 		{"database without a name", "database: postgres://weir:horse@db\n", `:1:11: database: is not of the form postgres://USER:PASSWORD@HOST:PORT/NAME`},
+		{"retention", "retention: 12h\n", `:1:12: retention: 12h is not from 1d to 36500d`},
+		{"less retention than window", "retention: 2d\n", `:1:12: retention: 2d is less than dedup_window, 7d`},
+		{"window", "dedup_window: 1m\n", `:1:15: dedup_window: 1m is not from 1h to 90d`},
 		{"drain delay", "drain_delay: 1h\n", `:1:14: drain_delay: 1h is not from 0s to 10m`},
 		{"secret key", "secret_key: horse\n", `:1:13: secret_key: is not 64 hex digits`},
 		{"level", "log: {level: loud}\n", `:1:14: log.level: "loud" is none of debug, info, warn, error`},

@@ -129,6 +129,7 @@ var rooms = []room{
 		path: "internal/cli/copies", layer: layerCLI,
 		also: []string{"internal/cli/show", "internal/config", "internal/backup"},
 	},
+	{path: "internal/cli/tenants", layer: layerCLI, also: []string{"internal/cli/show"}, one: "projects and erasures"},
 	{path: "internal/cli/*", layer: layerCLI, also: []string{"internal/cli/show"}},
 	{path: "internal/archtest", layer: layerAlone},
 
@@ -171,7 +172,7 @@ var homes = map[string][]string{
 	"github.com/jackc/pgx/":               {"internal/pg", "internal/pg/pgtest", "internal/state/postgres", "internal/journal/postgres", "internal/blob/postgres"},
 	"cel.dev/":                            {"internal/expr"},
 	"github.com/danielgtaylor/huma/":      {"internal/api"},
-	"github.com/spf13/cobra":              {"internal/cli", "internal/cli/copies", "cmd/weir"},
+	"github.com/spf13/cobra":              {"internal/cli", "internal/cli/copies", "internal/cli/tenants", "cmd/weir"},
 	"github.com/goccy/go-yaml":            {"internal/project/yaml", "internal/config"},
 	"github.com/itchyny/gojq":             {"internal/jq"},
 	"github.com/santhosh-tekuri/":         {"internal/schema"},

@@ -16,6 +16,7 @@ import (
 	"weir/client"
 	"weir/internal/cli/copies"
 	"weir/internal/cli/show"
+	"weir/internal/cli/tenants"
 	"weir/internal/config"
 )
 
@@ -113,6 +114,7 @@ func New(p Programs, s Streams) *cobra.Command {
 		c.secretCommand(), c.nodesCommand(),
 	)
 	root.AddCommand(c.copiesCommands()...)
+	root.AddCommand(c.tenantsCommands()...)
 	root.AddCommand(topics()...)
 	root.SetHelpCommand(helpCommand(root))
 	return root
@@ -128,6 +130,25 @@ func (c *cli) copiesCommands() []*cobra.Command {
 	verify := room.Verify()
 	bind(verify, &file)
 	return []*cobra.Command{c.remote(c.reading(room.Backup())), c.reading(room.Restore()), c.reading(verify)}
+}
+
+// tenantsCommands returns the commands about projects as a whole.
+func (c *cli) tenantsCommands() []*cobra.Command {
+	room := tenants.Room{
+		Printer: c.printer, Args: exactly, Reading: c.reading, Confirm: c.confirm, Out: c.Out,
+		Call: func(do func(context.Context, *client.Client, []string) error) func(*cobra.Command, []string) error {
+			return c.call(do)
+		},
+	}
+	project := group(&cobra.Command{
+		Use:   "project",
+		Short: "List, make, set and delete projects",
+		Long: `Projects are tenants of a server: each has its own events, runs, definitions, secrets and tokens.
+These commands need an admin's token for all projects.`,
+		Example: "  weir project create shop --retention 90d\n  weir project list",
+	})
+	project.AddCommand(room.Projects()...)
+	return []*cobra.Command{c.remote(project), c.remote(room.Erase()), c.remote(room.Erasures())}
 }
 
 // remote makes cmd one that talks to a server.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -150,4 +151,25 @@ func unechoed(ctx context.Context, k keyboard) ([]byte, error) {
 		err = errors.Join(err, k.Restore())
 	}
 	return b, err
+}
+
+// confirm asks for a word on a terminal. Elsewhere it fails, and names the flag
+// that says the same.
+func (c *cli) confirm(ctx context.Context, question, word, flag string) error {
+	k, err := keyboardOf(c.In)
+	if err != nil {
+		return err
+	}
+	if k == nil {
+		return weir.E("", weir.Invalid, "it cannot be undone, and here is no terminal to ask: give %s", flag)
+	}
+	fmt.Fprint(c.Err, question)
+	line, err := await(ctx, func() ([]byte, error) { return bufio.NewReader(c.In).ReadBytes('\n') })
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if strings.TrimSpace(string(line)) != word {
+		return weir.E("", weir.Invalid, "that was another word: nothing is done")
+	}
+	return nil
 }

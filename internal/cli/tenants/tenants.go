@@ -82,9 +82,10 @@ func (r *Room) Projects() []*cobra.Command {
 func (r *Room) create() *cobra.Command {
 	var s client.ProjectSettings
 	cmd := &cobra.Command{
-		Use:     "create NAME",
-		Short:   "Make a project",
-		Long:    "Makes a project. Its name is a letter and then letters, digits, '-' and '_', 63 at most, all in lower case.",
+		Use:   "create NAME",
+		Short: "Make a project",
+		Long: `Makes a project. Its name is a letter and then letters, digits, '-' and '_', 63 at most, all in
+lower case.`,
 		Example: "  weir project create shop\n  weir project create audit --retention 365d",
 		Args:    r.Args("NAME"),
 		RunE: r.Call(func(ctx context.Context, c *client.Client, args []string) error {
@@ -203,9 +204,10 @@ What an erasure does not reach, such as backups, is in docs/security.md.`,
 // Erasures returns the command `erasures`.
 func (r *Room) Erasures() *cobra.Command {
 	return r.Reading(&cobra.Command{
-		Use:     "erasures",
-		Short:   "List erasures of the project",
-		Long:    "Lists the erasures that run, and those that ended not long ago, newest first, with how many records are gone.",
+		Use:   "erasures",
+		Short: "List erasures of the project",
+		Long: `Lists the erasures that run, and those that ended not long ago, newest first, with how many
+records are gone.`,
 		Example: "  weir erasures",
 		Args:    r.Args(),
 		RunE: r.Call(func(ctx context.Context, c *client.Client, _ []string) error {

@@ -41,6 +41,7 @@ func TestNothingIsLostOrFoldedTwiceWhenTheDispatchingNodeIsKilled(t *testing.T) 
 		died.Round(time.Millisecond), sent.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 	share(t, door)
 	l.check(t, door)
+	t.Logf("seen: checked after %v", time.Since(began).Round(time.Millisecond))
 
 	left[0].stop(t)
 	alone := newLoad(to, "a", 100, 100)

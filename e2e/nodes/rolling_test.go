@@ -3,6 +3,7 @@ package nodes
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -42,18 +43,23 @@ func newSpreader(t *testing.T, nodes ...*node) *spreader {
 }
 
 // watch asks each node now and then whether it is ready, until ctx ends.
-func (s *spreader) watch(ctx context.Context) {
+func (s *spreader) watch(ctx context.Context, t *testing.T) {
 	var all sync.WaitGroup
 	for i, n := range s.nodes {
 		all.Go(func() {
 			asking := &http.Client{Timeout: time.Second}
 			tick := time.NewTicker(200 * time.Millisecond)
 			defer tick.Stop()
-			for ctx.Err() == nil {
-				resp, err := asking.Get(n.URL + "/readyz")
-				s.ready[i].Store(err == nil && resp.StatusCode < 300)
-				if err == nil {
-					resp.Body.Close()
+			for silent := 0; ctx.Err() == nil; {
+				why, answered := n.notReady(asking)
+				if !answered {
+					silent++
+				} else {
+					silent = 0
+				}
+				// Once is no answer on a machine that has too much to do.
+				if answered || silent > 1 {
+					s.note(t, i, why)
 				}
 				select {
 				case <-ctx.Done():
@@ -63,6 +69,26 @@ func (s *spreader) watch(ctx context.Context) {
 		})
 	}
 	all.Wait()
+}
+
+func (s *spreader) note(t *testing.T, i int, why string) {
+	if s.ready[i].Swap(why == "") != (why == "") {
+		t.Logf("node %s is ready no more, or again: %q", s.nodes[i].name, why)
+	}
+}
+
+// notReady asks a node whether it is ready, and returns why not.
+func (n *node) notReady(by *http.Client) (why string, answered bool) {
+	resp, err := by.Get(n.URL + "/readyz")
+	if err != nil {
+		return err.Error(), false
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode < 300 {
+		return "", true
+	}
+	body, err := io.ReadAll(resp.Body)
+	return fmt.Sprintf("%s %s (%v)", resp.Status, body, err), true
 }
 
 func (s *spreader) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -87,8 +113,15 @@ func TestNoRequestFailsWhileOneNodeAfterTheOtherIsRestarted(t *testing.T) {
 	nodes[0].apply(t, project(to))
 	spread := newSpreader(t, nodes...)
 	watching, stop := context.WithCancel(t.Context())
-	defer stop()
-	go spread.watch(watching)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		spread.watch(watching, t)
+	}()
+	defer func() {
+		stop()
+		<-watched
+	}()
 	until(t, "both to be ready", func() (bool, error) { return spread.ready[0].Load() && spread.ready[1].Load(), nil })
 	front := httptest.NewServer(spread)
 	defer front.Close()

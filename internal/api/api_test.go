@@ -139,9 +139,9 @@ func TestEveryCallNeedsItsRole(t *testing.T) {
 	for _, kind := range []string{"triggers", "pipelines", "sources", "destinations", "event-types", "settings"} {
 		needs["PUT /v1/"+kind+"/{name}"], needs["DELETE /v1/"+kind+"/{name}"] = auth.Editor, auth.Editor
 	}
-	servers := []string{"GET /v1/nodes", "GET /v1/nodes/{name}", "POST /v1/nodes/{name}/drain", "DELETE /v1/nodes/{name}/drain", "GET /v1/backup"}
-	for _, call := range []string{"GET /v1/projects", "GET /v1/projects/{name}", "PUT /v1/projects/{name}", "DELETE /v1/projects/{name}"} {
-		servers = append(servers, call)
+	servers := []string{
+		"GET /v1/nodes", "GET /v1/nodes/{name}", "POST /v1/nodes/{name}/drain", "DELETE /v1/nodes/{name}/drain", "GET /v1/backup",
+		"GET /v1/projects", "GET /v1/projects/{name}", "PUT /v1/projects/{name}", "DELETE /v1/projects/{name}",
 	}
 	for _, pattern := range servers {
 		needs[pattern] = auth.Admin

@@ -22,7 +22,9 @@ const (
   SELECT seq, at_us, body FROM records WHERE shard = $1 AND seq = l.seq AND day = l.day LIMIT 1
 ) AS r ORDER BY r.seq DESC)
 UNION ALL
-(SELECT k.seq, k.at_us, k.body FROM kept_links AS l JOIN kept AS k ON k.shard = l.shard AND k.seq = l.seq
+(SELECT k.seq, k.at_us, k.body FROM kept_links AS l CROSS JOIN LATERAL (
+  SELECT seq, at_us, body FROM kept WHERE shard = $1 AND seq = l.seq LIMIT 1
+) AS k
 WHERE l.shard = $1 AND l.hash = $2 AND l.seq < (SELECT floor FROM heads WHERE shard = $1) AND l.seq <= $4
   AND k.at_us >= $7 AND k.at_us < $8 ORDER BY l.seq DESC LIMIT $9)
 ORDER BY seq DESC LIMIT $9`

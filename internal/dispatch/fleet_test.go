@@ -13,6 +13,7 @@ import (
 
 	"weir"
 	"weir/internal/dispatch"
+	"weir/internal/enginetest"
 	"weir/internal/fold"
 )
 
@@ -171,7 +172,7 @@ func (f *fleet) has(run weir.RunID) bool {
 // inFleet runs a test on fresh stores with a fleet, in fake time.
 func inFleet(t *testing.T, test func(t *testing.T, r *rig, f *fleet)) {
 	t.Helper()
-	inBubble(t, func(t *testing.T, r *rig) { test(t, r, newFleet(r.state)) })
+	inBubbleOn(t, enginetest.Embedded, func(t *testing.T, r *rig) { test(t, r, newFleet(r.state)) })
 }
 
 // startIn starts a dispatcher of a node with so many workers of its own, which

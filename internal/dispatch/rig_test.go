@@ -92,20 +92,23 @@ func (j *refusal) Append(ctx context.Context, batches ...weir.Batch) ([]weir.Rec
 // inBubble runs a test on fresh stores of each engine, in fake time.
 func inBubble(t *testing.T, test func(t *testing.T, r *rig)) {
 	t.Helper()
-	enginetest.EachInBubble(t, func(t *testing.T, open enginetest.Engine) {
-		synctest.Test(t, func(t *testing.T) {
-			s := open(t)
-			r := &rig{t: t, journal: s.Journal, stored: s.State, state: &disk{State: s.State}, refuse: &refusal{Journal: s.Journal}}
-			defer func() {
-				if r.ended != nil {
-					_ = r.end()
-				}
-				if err := errors.Join(r.journal.Close(), s.State.Close()); err != nil {
-					t.Error(err)
-				}
-			}()
-			test(t, r)
-		})
+	enginetest.EachInBubble(t, func(t *testing.T, open enginetest.Engine) { inBubbleOn(t, open, test) })
+}
+
+func inBubbleOn(t *testing.T, open enginetest.Engine, test func(t *testing.T, r *rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t)
+		r := &rig{t: t, journal: s.Journal, stored: s.State, state: &disk{State: s.State}, refuse: &refusal{Journal: s.Journal}}
+		defer func() {
+			if r.ended != nil {
+				_ = r.end()
+			}
+			if err := errors.Join(r.journal.Close(), s.State.Close()); err != nil {
+				t.Error(err)
+			}
+		}()
+		test(t, r)
 	})
 }
 

@@ -66,7 +66,7 @@ func each(t *testing.T, other func(testing.TB, string) *Stores, test func(t *tes
 	t.Helper()
 	t.Run("embedded", func(t *testing.T) {
 		t.Parallel()
-		test(t, embedded)
+		test(t, Embedded)
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
@@ -75,7 +75,9 @@ func each(t *testing.T, other func(testing.TB, string) *Stores, test func(t *tes
 	})
 }
 
-func embedded(tb testing.TB) *Stores {
+// Embedded opens those of the embedded engine, for tests that say themselves what
+// another does.
+func Embedded(tb testing.TB) *Stores {
 	tb.Helper()
 	dir := tb.TempDir()
 	j := chapters(tb, dir)

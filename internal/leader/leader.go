@@ -107,12 +107,12 @@ func (l *Loop) Run(ctx context.Context, work func(context.Context, *Tenure) erro
 			l.pause(ctx, askEvery, l.Freed)
 			continue
 		}
-		if err := l.reign(ctx, t, work); err != nil && ctx.Err() == nil {
-			level := slog.LevelError
-			if errors.Is(err, ErrOver) {
-				level = slog.LevelWarn // another goes on
-			}
-			l.Logger.Log(ctx, level, "gave a hold up", "hold", l.Name, "token", t.Token, "err", err)
+		switch err := l.reign(ctx, t, work); {
+		case err == nil || ctx.Err() != nil:
+		case errors.Is(err, ErrOver):
+			l.Logger.Warn("lost a hold", "hold", l.Name, "token", t.Token)
+		default:
+			l.Logger.Error("gave a hold up", "hold", l.Name, "token", t.Token, "err", err)
 			l.pause(ctx, l.Lease/3, nil)
 		}
 	}

@@ -26,6 +26,7 @@ import (
 
 	"weir/internal/app"
 	"weir/internal/cli"
+	"weir/internal/cli/copies"
 	"weir/internal/config"
 	"weir/internal/demo"
 )
@@ -54,6 +55,7 @@ func weirMain() {
 			}
 			return all, err
 		},
+		Copies:  copies.Programs{Restore: app.Restore, Verify: app.Verify},
 		Version: "v0.0.0-test",
 	}, cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv}))
 }

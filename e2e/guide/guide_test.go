@@ -19,6 +19,7 @@ import (
 
 	"weir/internal/app"
 	"weir/internal/cli"
+	"weir/internal/cli/copies"
 	"weir/internal/config"
 	"weir/internal/project"
 )
@@ -33,7 +34,9 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"weir": func() {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		os.Exit(cli.Run(ctx, os.Args[1:], cli.Programs{Serve: app.Serve, Version: "v0.0.0-test"},
+		os.Exit(cli.Run(ctx, os.Args[1:], cli.Programs{
+			Serve: app.Serve, Copies: copies.Programs{Restore: app.Restore, Verify: app.Verify}, Version: "v0.0.0-test",
+		},
 			cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv}))
 	}})
 }

@@ -130,10 +130,10 @@ func (x *extractor) entry() (*tar.Header, error) {
 	switch {
 	case errors.Is(err, io.EOF) && x.seen == nil:
 		return nil, invalid("the file is no backup of weir: it is empty")
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, invalid("the file is incomplete: it ends before %s, after %d parts", sumsName, len(x.seen))
 	case err != nil && x.seen == nil:
 		return nil, invalid("the file is no backup of weir: %w", err)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, invalid("the file is incomplete: it ends before %s, after %d parts", sumsName, len(x.seen))
 	case err != nil:
 		return nil, invalid("after %d parts: %w", len(x.seen), err)
 	case h.Typeflag != tar.TypeReg:

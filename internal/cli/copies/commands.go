@@ -132,7 +132,12 @@ runs, and the blobs. It changes nothing but what every start mends, and lists ea
 what it means and what to do; then the exit status is 1. A directory that a server has is refused: back it up, and
 verify the backup. A backup is taken out into a temporary directory for that (TMPDIR).`,
 		Example: "  weir verify --data /var/lib/weir\n  weir verify weir-2026-11-24.tar.gz",
-		Args:    cobra.MaximumNArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return weir.E("", weir.Invalid, "it takes one FILE, and here are %d: %s", len(args), cmd.UseLine())
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			verify := func(told func(int64), each func(backup.Fault)) (backup.Report, error) {
 				cfg, err := r.Load(cmd)

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -60,7 +61,7 @@ func (s *Store) Open(ctx context.Context, id string) (io.ReadSeekCloser, int64, 
 	}
 	var size int64
 	switch err := s.db.QueryRow(ctx, selectBlob, key).Scan(&size); {
-	case err == pgx.ErrNoRows:
+	case errors.Is(err, pgx.ErrNoRows):
 		return nil, 0, weir.E("", weir.NotFound, "blob %s is not there", id)
 	case err != nil:
 		return nil, 0, pg.Failure("read blob", err)

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -156,7 +157,7 @@ func (j *Journal) Place(ctx context.Context, id weir.Identity) (weir.Item, bool)
 	}
 	var item weir.Item
 	err := j.db.QueryRow(ctx, selectSeen, j.shard, pgtype.UUID{Bytes: id, Valid: true}).Scan(&item.Seq, &item.At)
-	if err != nil && err != pgx.ErrNoRows && ctx.Err() == nil {
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) && ctx.Err() == nil {
 		j.log.Error("look for an identity", "err", err)
 	}
 	return item, err == nil

@@ -217,7 +217,7 @@ WHERE i.inhparent = 'seen'::regclass AND c.relname ~ '^seen_[0-9]+$'
 func (j *Journal) trimSeen(ctx context.Context) (bool, error) {
 	var name string
 	err := j.db.QueryRow(ctx, selectOldWeek, j.window.Microseconds()).Scan(&name)
-	if err == pgx.ErrNoRows {
+	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
 	if err != nil {

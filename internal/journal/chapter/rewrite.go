@@ -83,27 +83,31 @@ func (j *Journal) mergeNext(ctx context.Context) (more bool, err error) {
 	return true, nil
 }
 
-// mergeFan is how many chapters are merged. As none of them may be larger than
-// the others together, a record is copied no more often than the logarithm of
-// how many small chapters make a large one.
+// mergeFan is how many chapters are merged at least. As none of them may be
+// larger than the others together, a record is copied no more often than the
+// logarithm of how many small chapters make a large one.
 const mergeFan = 4
 
-// mergeable returns sealed neighbours that fit into one chapter together. What
-// was damaged is left as it is, for whoever wants to save something of it.
+// mergeable returns sealed neighbours that fit into one chapter together, as many
+// as there are. What was damaged is left as it is, for whoever wants to save
+// something of it.
 func (j *Journal) mergeable(files []*file.Chapter) []*file.Chapter {
-	for n := len(files) - 1; n >= mergeFan; n-- {
-		run := files[n-mergeFan : n]
+	for end := len(files) - 1; end >= mergeFan; end-- {
 		records, bytes, largest := 0, int64(0), 0
-		ok := run[mergeFan-1].Through()-run[0].First < maxRange
-		for _, f := range run {
-			if ok = ok && f.Sealed() && !f.Hurt(); !ok {
+		first := end
+		for ; first > 0; first-- {
+			f := files[first-1]
+			if !f.Sealed() || f.Hurt() || files[end-1].Through()-f.First >= maxRange {
 				break
 			}
 			count := f.Index().Count()
+			if records+count > j.opts.MaxRecords || bytes+f.End() > j.opts.MaxBytes {
+				break
+			}
 			records, bytes, largest = records+count, bytes+f.End(), max(largest, count)
 		}
-		if ok && records <= j.opts.MaxRecords && bytes <= j.opts.MaxBytes && largest <= records-largest {
-			return run
+		if end-first >= mergeFan && largest <= records-largest {
+			return files[first:end]
 		}
 	}
 	return nil

@@ -370,9 +370,8 @@ func TestNoTwoHoldAtOnceWhateverHappens(t *testing.T) {
 							tenures = append(tenures, <-c.began)
 						}
 						for len(c.over) > 0 {
-							select {
-							case <-c.over:
-							default:
+							if err := <-c.over; !errors.Is(err, leader.ErrOver) {
+								t.Fatalf("the work of %s ended for %v", c.node, err)
 							}
 						}
 					}

@@ -1,7 +1,7 @@
 package nodes
 
 import (
-	"strconv"
+	"net/http"
 	"syscall"
 	"testing"
 	"time"
@@ -41,12 +41,13 @@ func TestNothingIsLostOrFoldedTwiceWhenTheDispatchingNodeIsKilled(t *testing.T) 
 		died.Round(time.Millisecond), sent.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 	share(t, door)
 	l.check(t, door)
-	t.Logf("seen: checked after %v", time.Since(began).Round(time.Millisecond))
 
 	left[0].stop(t)
 	alone := newLoad(to, "a", 100, 100)
 	alone.publish(t.Context(), t, door)
-	if _, err := door.Runs(t.Context(), client.RunFilter{}, client.Paging{Limit: 1}); weir.CodeOf(err) != weir.Behind {
+	asking := client.Client{URL: door.URL, Token: door.Token, HTTP: &http.Client{Transport: once{door.HTTP.Transport}}}
+	asking.See(door.Seen())
+	if _, err := asking.Runs(t.Context(), client.RunFilter{}, client.Paging{Limit: 1}); weir.CodeOf(err) != weir.Behind {
 		t.Errorf("a node alone that does not dispatch shows what was accepted just now: %v", err)
 	}
 	left[0].start(t)
@@ -154,6 +155,6 @@ func TestSecondProcessOfANodesNameDoesNotStart(t *testing.T) {
 		t.Errorf("ended with %v, saying\n%s", p.err, p.said())
 	}
 	if len(one.listed(t)) != 1 {
-		t.Errorf("listed are %s nodes", strconv.Itoa(len(one.listed(t))))
+		t.Errorf("listed are %d nodes", len(one.listed(t)))
 	}
 }

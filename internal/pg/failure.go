@@ -3,6 +3,7 @@ package pg
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -12,7 +13,8 @@ import (
 // Failure gives an error of the database a code: Unavailable for what may pass
 // (no connection, read-only, shutting down, too many connections, locks),
 // DiskFull, else Internal. An error that has a code, and one of a context, keeps
-// what it is.
+// what it is. Its message does not repeat what the database or its driver said,
+// which is in the text of the error, for logs.
 func Failure(op string, err error) error {
 	if err == nil {
 		return nil
@@ -23,18 +25,22 @@ func Failure(op string, err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	switch code := CodeOf(err); {
+	return fmt.Errorf("%w: %w", meant(op, CodeOf(err)), err)
+}
+
+// meant is what people are told, who may be anybody: not where the database is.
+func meant(op, code string) *weir.Error {
+	switch {
 	case code == "": // of no server: the connection
-		return weir.E(op, weir.Unavailable, "the database cannot be reached: %w", err)
+		return weir.E(op, weir.Unavailable, "the database cannot be reached")
 	case code == "25006":
-		return weir.E(op, weir.Unavailable, "the database is read-only: %w", err)
+		return weir.E(op, weir.Unavailable, "the database is read-only")
 	case code == "53100":
-		return weir.E(op, weir.DiskFull, "no room on the database's disk: %w", err)
+		return weir.E(op, weir.DiskFull, "no room on the database's disk")
 	case passes(code):
-		return weir.E(op, weir.Unavailable, "%w", err)
-	default:
-		return weir.E(op, weir.Internal, "%w", err)
+		return weir.E(op, weir.Unavailable, "the database cannot do that now")
 	}
+	return weir.E(op, weir.Internal, "the database failed")
 }
 
 // CodeOf returns the SQLSTATE of an error that a server reported, "" for others.

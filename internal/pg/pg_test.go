@@ -1,8 +1,11 @@
 package pg_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
+	"weir"
 	"weir/internal/pg"
 	"weir/internal/pg/pgtest"
 )
@@ -65,5 +68,20 @@ func TestHintsReachAllNodes(t *testing.T) {
 		if got := <-heard; got != "a text" {
 			t.Errorf("heard %q", got)
 		}
+	}
+}
+
+func TestPeopleAreNotToldWhereTheDatabaseIs(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("failed to connect to user=weir host=db.internal")
+
+	err := pg.Failure("append", cause)
+
+	told, ok := errors.AsType[*weir.Error](err)
+	if !ok || told.Code != weir.Unavailable || strings.Contains(told.Message, "db.internal") {
+		t.Errorf("people are told %+v", told)
+	}
+	if !errors.Is(err, cause) || !strings.Contains(err.Error(), "db.internal") {
+		t.Errorf("logs have %v", err)
 	}
 }

@@ -442,7 +442,7 @@ func TestFullDiskRefusesAndRecovers(t *testing.T) {
 	d := newFaultDisk()
 	o := Options{MaxBytes: 2 * mib}
 	j := start(t, d, o)
-	d.room = reserveSize + frame.Start + 3*mib
+	d.limit(reserveSize + frame.Start + 3*mib)
 	var acknowledged []string
 	var err error
 	for i := 0; err == nil; i++ {
@@ -459,7 +459,7 @@ func TestFullDiskRefusesAndRecovers(t *testing.T) {
 		t.Error("refused, and yet its identity is taken")
 	}
 
-	d.room = 0
+	d.limit(0)
 	got := put(t, j, events(fmt.Sprint(refused, "."), 1, 300_000))
 
 	if got[0].Items[0].Repeated || got[0].Items[0].Seq != weir.Seq(refused+1) {

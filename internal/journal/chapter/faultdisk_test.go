@@ -124,6 +124,27 @@ func (d *faultDisk) set(name string, b []byte) {
 	f.safe, f.safeSize, f.dirty = maps.Clone(f.pages), f.size, map[int]bool{}
 }
 
+// limit bounds what all files may have together.
+func (d *faultDisk) limit(room int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.room = room
+}
+
+// used returns what all files have together.
+func (d *faultDisk) used() int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.usedLocked()
+}
+
+func (d *faultDisk) usedLocked() (n int64) {
+	for _, f := range d.names {
+		n += f.size
+	}
+	return n
+}
+
 func (d *faultDisk) ask(op, name string) error {
 	d.mu.Lock()
 	before := d.before
@@ -247,8 +268,15 @@ func (f *faultFile) WriteAt(b []byte, off int64) (int, error) {
 		}
 		k := min(len(b)-i, pageSize-int((off+int64(i))%pageSize))
 		f.disk.mu.Lock()
-		f.put(b[i:i+k], off+int64(i))
+		more := off + int64(i+k) - f.size
+		full := f.disk.room > 0 && more > 0 && f.disk.usedLocked()+more > f.disk.room
+		if !full {
+			f.put(b[i:i+k], off+int64(i))
+		}
 		f.disk.mu.Unlock()
+		if full {
+			return i, syscall.ENOSPC
+		}
 		i += k
 	}
 	return len(b), nil

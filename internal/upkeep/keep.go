@@ -128,7 +128,7 @@ func (l *Loop) keep(ctx context.Context, cut cutoffs) error {
 func (l *Loop) trim(ctx context.Context, n *needed, cursor weir.Seq) error {
 	k := Keep{Before: n.cut.newest, UpTo: min(n.upTo, cursor), Stays: n.stays}
 	records, freed := 0, int64(0)
-	for more := k.UpTo > 0; more; {
+	for more := true; more; {
 		done, err := l.step(ctx, func() (Trimmed, error) { return l.Journal.Trim(ctx, k) })
 		l.metrics.count("old", done)
 		records, freed = records+done.Records, freed+done.Bytes

@@ -73,12 +73,6 @@ func Perhaps(list []*Filter, id weir.Identity) iter.Seq[Span] {
 	}
 }
 
-// Recent leaves out of list what is wholly older than a time. What it returns
-// shares no memory with list.
-func Recent(list []*Filter, since weir.Time) []*Filter {
-	return slices.DeleteFunc(slices.Clone(list), func(f *Filter) bool { return f.span.To < since })
-}
-
 // Span returns what the filter covers.
 func (f *Filter) Span() Span { return f.span }
 

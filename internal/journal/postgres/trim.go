@@ -212,13 +212,17 @@ const selectOldWeek = `SELECT c.relname::text FROM pg_inherits AS i JOIN pg_clas
 WHERE i.inhparent = 'seen'::regclass AND c.relname ~ '^seen_[0-9]+$'
   AND (substr(c.relname, 6)::bigint + 1) * 604800000000 <= now_us() - $1 ORDER BY c.relname LIMIT 1`
 
+// Nobody asks for what became of an append a day later.
+const deleteAppends = `DELETE FROM appends WHERE at_us < now_us() - 86400000000`
+
 // trimSeen drops the identities of a week that is older than the window, and
 // reports whether there was one.
 func (j *Journal) trimSeen(ctx context.Context) (bool, error) {
 	var name string
 	err := j.db.QueryRow(ctx, selectOldWeek, j.window.Microseconds()).Scan(&name)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return false, nil
+		_, err = j.db.Exec(ctx, deleteAppends)
+		return false, pg.Failure("forget old appends", err)
 	}
 	if err != nil {
 		return false, pg.Failure("drop identities", err)

@@ -21,6 +21,12 @@ type Live struct {
 	Members  []weir.Member
 }
 
+// A walk over state rests now and then: a million runs take seconds.
+const (
+	walkStep  = 500
+	walkPause = 2 * time.Millisecond
+)
+
 // cutoffs say from when on each project keeps what happened.
 type cutoffs struct {
 	newest   weir.Time // of all
@@ -104,8 +110,12 @@ func (l *Loop) keep(ctx context.Context, cut cutoffs) error {
 	if n.upTo, err = l.Journal.Newest(ctx, cut.newest); err != nil {
 		return err
 	}
+	walked := 0
 	cursor, err := l.State.Walk(ctx, func(live *Live) error {
 		n.add(live)
+		if walked++; walked%walkStep == 0 {
+			l.pause(ctx, walkPause)
+		}
 		return ctx.Err()
 	})
 	if err != nil {

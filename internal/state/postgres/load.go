@@ -156,7 +156,7 @@ func (t interned) of(b []byte) string {
 const (
 	walkGroups = `SELECT ` + groupColumns + ` FROM groups WHERE shard = $1`
 	walkChunks = `SELECT members FROM chunks WHERE shard = $1`
-	walkRuns   = `SELECT ` + runColumns + ` FROM runs WHERE shard = $1`
+	walkRuns   = `SELECT id, project, pipeline, trigger, body FROM runs WHERE shard = $1`
 )
 
 // Walk calls each for all that is live, and returns the cursor that it is as of.
@@ -187,11 +187,15 @@ func (s *State) Walk(ctx context.Context, each func(*state.Live) error) (at weir
 			return err
 		}
 		return q.each(ctx, walkRuns, shard, func(r row) error {
-			run, err := scanRun(r)
+			id, err := r.id(0)
 			if err != nil {
 				return err
 			}
-			return each(new(state.OfRun(run)))
+			run := weir.Run{ID: id, Project: weir.ProjectID(r.int(1)), Pipeline: r.text(2), Firing: weir.Firing{Trigger: r.text(3)}}
+			if err := state.DecodeRun(r[4], &run); err != nil {
+				return err
+			}
+			return each(new(state.OfRun(&run)))
 		})
 	})
 	return at, err

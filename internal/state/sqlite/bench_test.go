@@ -10,6 +10,7 @@ import (
 
 	"weir"
 	"weir/internal/fold"
+	"weir/internal/state"
 )
 
 // These benchmarks say what a row costs: go test -bench . -benchtime 20x
@@ -174,4 +175,26 @@ func benchGroup(seq weir.Seq) weir.Group {
 		Count: 3, Have: []int{1, 0}, Due: at + 60*weir.Minute, DueReason: weir.Expired,
 		Tail: []weir.Member{{Time: at - 5000, Seq: seq}, {Time: at - 3000, Seq: seq + 7}, {Time: at, Seq: seq + 30}},
 	}
+}
+
+// BenchmarkWalk measures what upkeep's snapshot costs a run.
+func BenchmarkWalk(b *testing.B) {
+	s := openBench(b)
+	const runs = 100_000
+	l := &fold.Layer{To: 1, Runs: benchRuns(0, runs)}
+	if err := s.Flush(b.Context(), l); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		members := 0
+		_, err := s.Walk(b.Context(), func(l *state.Live) error {
+			members += len(l.Members)
+			return nil
+		})
+		if err != nil || members < runs {
+			b.Fatal(members, err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*runs), "ns/run")
 }

@@ -70,7 +70,7 @@ func (s *State) DropErasures(ctx context.Context, before weir.Time) error {
 const (
 	walkGroups = `SELECT ` + groupColumns + ` FROM groups`
 	walkChunks = `SELECT members FROM chunks`
-	walkRuns   = `SELECT ` + runColumns + ` FROM runs`
+	walkRuns   = `SELECT id, project, pipeline, trigger, body FROM runs`
 )
 
 // Walk calls each for all that is live, and returns the cursor that it is as of.
@@ -100,11 +100,15 @@ func (s *State) Walk(ctx context.Context, each func(*state.Live) error) (at weir
 			return err
 		}
 		return c.query(ctx, walkRuns, nil, func(r row) error {
-			run, err := scanRun(r)
+			id, err := r.id(0)
 			if err != nil {
 				return err
 			}
-			return each(new(state.OfRun(run)))
+			run := weir.Run{ID: id, Project: weir.ProjectID(r.int(1)), Pipeline: r.text(2), Firing: weir.Firing{Trigger: r.text(3)}}
+			if err := state.DecodeRun(r.blob(4), &run); err != nil {
+				return err
+			}
+			return each(new(state.OfRun(&run)))
 		})
 	})
 	return at, err

@@ -88,13 +88,17 @@ func (d *Dispatcher) takeOff(ctx context.Context) {
 // gives up when ctx ends, and where the cursor is not what it should be: then
 // somebody else folds this shard.
 func (d *Dispatcher) write(ctx context.Context, layer *fold.Layer) error {
+	var complained time.Time
 	for {
 		err := d.State.Flush(ctx, layer)
 		code := weir.CodeOf(err)
 		if err == nil || ctx.Err() != nil || code != weir.DiskFull && code != weir.Unavailable {
 			return err
 		}
-		d.Logger.Error("flush state", "err", err)
+		if time.Since(complained) > complainEvery {
+			complained = time.Now()
+			d.Logger.Error("flush state: trying until it succeeds", "err", err)
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(retryFlush):

@@ -147,14 +147,23 @@ func (j *Journal) Snapshot(ctx context.Context) (files []journal.PartFile, relea
 
 // parts lists the files of an edition, and opens those that nobody has open.
 func (j *Journal) parts(e *edition) (parts []journal.PartFile, open []disk.File, err error) {
+	add := func(name string, d disk.File, err error) error {
+		var size int64
+		if err == nil {
+			size, err = d.Size()
+		}
+		if err != nil {
+			return weir.E("copy journal", weir.Unavailable, "%w", err)
+		}
+		parts = append(parts, journal.PartFile{Name: name, Size: size, ReaderAt: d})
+		return nil
+	}
 	for _, f := range e.files {
 		parts = append(parts, journal.PartFile{Name: f.Name, Size: f.End(), ReaderAt: f.Disk})
 		if x := f.Index(); x != nil {
-			size, err := x.Disk.Size()
-			if err != nil {
-				return nil, open, weir.E("copy journal", weir.Unavailable, "%w", err)
+			if err := add(f.IndexName(), x.Disk, nil); err != nil {
+				return nil, open, err
 			}
-			parts = append(parts, journal.PartFile{Name: f.IndexName(), Size: size, ReaderAt: x.Disk})
 		}
 	}
 	names := j.manifest.Filters
@@ -163,15 +172,12 @@ func (j *Journal) parts(e *edition) (parts []journal.PartFile, open []disk.File,
 	}
 	for _, name := range names {
 		d, err := j.fs.Open(name)
-		if err != nil {
-			return nil, open, weir.E("copy journal", weir.Unavailable, "%w", err)
+		if err == nil {
+			open = append(open, d)
 		}
-		open = append(open, d)
-		size, err := d.Size()
-		if err != nil {
-			return nil, open, weir.E("copy journal", weir.Unavailable, "%w", err)
+		if err := add(name, d, err); err != nil {
+			return nil, open, err
 		}
-		parts = append(parts, journal.PartFile{Name: name, Size: size, ReaderAt: d})
 	}
 	return parts, open, nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,12 +77,14 @@ func (q *questions) ask(t *testing.T, j *Journal) error {
 // merged, and when the journal is opened again.
 func TestTheSameQuestionsHaveTheSameAnswersAllAlong(t *testing.T) {
 	t.Parallel()
-	now := time.UnixMicro(1_700_000_000_000_000)
-	o := Options{MaxRecords: 24, Tail: 6, Now: func() time.Time { return now }}
+	began := time.UnixMicro(1_700_000_000_000_000)
+	var passed atomic.Int64
+	now := func() time.Time { return began.Add(time.Duration(passed.Load())) }
+	o := Options{MaxRecords: 24, Tail: 6, Now: now}
 	d := newFaultDisk()
 	j := start(t, d, o)
 	for n := range 40 {
-		now = now.Add(time.Second)
+		passed.Add(int64(time.Second))
 		b := events(fmt.Sprint("e", n, "."), 5, 30)
 		b.Records[3].Event.Subject = "gone"
 		put(t, j, b)
@@ -122,7 +125,7 @@ func TestTheSameQuestionsHaveTheSameAnswersAllAlong(t *testing.T) {
 	for _, every := range []weir.Seq{2, 5} {
 		stays := func(r *weir.Record) bool { return r.Seq%5 == 1 || r.Seq%every == 1 }
 		for upTo := weir.Seq(20); upTo <= 200; upTo += 60 {
-			k := journal.Keep{Before: weir.TimeOf(now.Add(72 * time.Hour)), UpTo: upTo, Stays: stays}
+			k := journal.Keep{Before: weir.TimeOf(now().Add(72 * time.Hour)), UpTo: upTo, Stays: stays}
 			if err := trimAll(t.Context(), j, k); err != nil {
 				t.Error(err)
 			}
@@ -161,14 +164,15 @@ func awaitMerged(t *testing.T, j *Journal, n int) {
 
 func TestADuplicateIsFoundForTheWholeWindow(t *testing.T) {
 	t.Parallel()
-	now := time.UnixMicro(1_700_000_000_000_000)
-	o := Options{MaxRecords: 4, Tail: 2, Now: func() time.Time { return now }}
+	began := time.UnixMicro(1_700_000_000_000_000)
+	var passed atomic.Int64
+	o := Options{MaxRecords: 4, Tail: 2, Now: func() time.Time { return began.Add(time.Duration(passed.Load())) }}
 	d := newFaultDisk()
 	j := start(t, d, o)
 	first := put(t, j, events("first", 4, 0))[0].Items[0]
 	put(t, j, events("second", 4, 0))
 	awaitSealed(t, j, 1)
-	now = now.Add(69 * 24 * time.Hour / 10)
+	passed.Add(int64(69 * 24 * time.Hour / 10))
 
 	got := put(t, j, events("first", 1, 0))[0].Items[0]
 
@@ -182,7 +186,7 @@ func TestADuplicateIsFoundForTheWholeWindow(t *testing.T) {
 		t.Errorf("opened again: %+v, want %+v", got, first)
 	}
 	// When a chapter is sealed, what is older than the window is forgotten.
-	now = now.Add(3 * 24 * time.Hour / 10)
+	passed.Add(int64(3 * 24 * time.Hour / 10))
 	put(t, j, events("third", 4, 0))
 	put(t, j, events("fourth", 4, 0))
 	awaitSealed(t, j, 3)

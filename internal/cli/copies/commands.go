@@ -130,7 +130,8 @@ func (r *Room) Verify() *cobra.Command {
 checksums, every record, whether state and journal belong together, the members of groups and
 runs, and the blobs. It changes nothing but what every start mends, and lists each fault with
 what it means and what to do; then the exit status is 1. A directory that a server has is
-refused: back it up, and verify the backup. A backup is taken out into a temporary directory for that (TMPDIR).`,
+refused: back it up, and verify the backup. A backup is taken out into a temporary directory
+for that (TMPDIR).`,
 		Example: "  weir verify --data /var/lib/weir\n  weir verify weir-2026-11-24.tar.gz",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {

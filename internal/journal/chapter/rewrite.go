@@ -3,16 +3,11 @@ package chapter
 import (
 	"context"
 	"errors"
-	"math"
 	"slices"
 
 	"weir/internal/journal/file"
 	"weir/internal/journal/manifest"
 )
-
-// maxRange is how many places a chapter can have, those of records that are gone
-// included.
-const maxRange = math.MaxUint32
 
 // rewrite puts in the place of neighbouring sealed chapters one with the records
 // that stay, or none. It is written beside the old ones and comes in force by the
@@ -72,7 +67,7 @@ func (j *Journal) mergeNext(ctx context.Context) (more bool, err error) {
 	defer func() { <-j.shape }()
 	e := j.use()
 	defer j.done(e)
-	files := j.mergeable(e.files)
+	files := file.Mergeable(e.full(), j.opts.MaxRecords, j.opts.MaxBytes)
 	if len(files) == 0 {
 		return false, nil
 	}
@@ -81,34 +76,4 @@ func (j *Journal) mergeNext(ctx context.Context) (more bool, err error) {
 	}
 	j.log.Info("chapters merged", "first", files[0].Name, "last", files[len(files)-1].Name)
 	return true, nil
-}
-
-// mergeFan is how many chapters are merged at least. As none of them may be
-// larger than the others together, a record is copied no more often than the
-// logarithm of how many small chapters make a large one.
-const mergeFan = 4
-
-// mergeable returns sealed neighbours that fit into one chapter together, as many
-// as there are. What was damaged is left as it is, for whoever wants to save
-// something of it.
-func (j *Journal) mergeable(files []*file.Chapter) []*file.Chapter {
-	for end := len(files) - 1; end >= mergeFan; end-- {
-		records, bytes, largest := 0, int64(0), 0
-		first := end
-		for ; first > 0; first-- {
-			f := files[first-1]
-			if !f.Sealed() || f.Hurt() || files[end-1].Through()-f.First >= maxRange {
-				break
-			}
-			count := f.Index().Count()
-			if records+count > j.opts.MaxRecords || bytes+f.End() > j.opts.MaxBytes {
-				break
-			}
-			records, bytes, largest = records+count, bytes+f.End(), max(largest, count)
-		}
-		if end-first >= mergeFan && largest <= records-largest {
-			return files[first:end]
-		}
-	}
-	return nil
 }

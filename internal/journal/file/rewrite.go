@@ -3,6 +3,7 @@ package file
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 
 	"weir"
 	"weir/internal/journal/disk"
@@ -135,4 +136,38 @@ func (w *writer) end() error {
 	}
 	w.endFrame()
 	return w.flush()
+}
+
+// mergeFan is how many chapters are merged at least. As none of them may be
+// larger than the others together, a record is copied no more often than the
+// logarithm of how many small chapters make a large one.
+const mergeFan = 4
+
+// maxRange is how many places a chapter can have, those of records that are gone
+// included.
+const maxRange = math.MaxUint32
+
+// Mergeable returns sealed neighbours among full chapters that fit into one
+// together, as many as there are. What was damaged is left as it is, for whoever
+// wants to save something of it.
+func Mergeable(files []*Chapter, maxRecords int, maxBytes int64) []*Chapter {
+	for end := len(files); end >= mergeFan; end-- {
+		records, bytes, largest := 0, int64(0), 0
+		first := end
+		for ; first > 0; first-- {
+			f := files[first-1]
+			if !f.Sealed() || f.Hurt() || files[end-1].Through()-f.First >= maxRange {
+				break
+			}
+			count := f.Index().Count()
+			if records+count > maxRecords || bytes+f.End() > maxBytes {
+				break
+			}
+			records, bytes, largest = records+count, bytes+f.End(), max(largest, count)
+		}
+		if end-first >= mergeFan && largest <= records-largest {
+			return files[first:end]
+		}
+	}
+	return nil
 }

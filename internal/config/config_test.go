@@ -158,7 +158,7 @@ func TestAFileOverridesDefaultsTheEnvironmentItAndFlagsBoth(t *testing.T) {
 	var shown Config
 	fs := pflag.NewFlagSet("serve", pflag.ContinueOnError)
 	shown.Flags(fs)
-	args := []string{"--database=postgres://db/weir", "--duties=work", "--duties=api", "--drain-delay=1s", "--node=n4", "--allow-destination=10.0.0.0/8", "--allow-destination=::1,192.168.0.0/16"}
+	args := []string{"--database=postgres://weir:horse@db/weir", "--duties=work", "--duties=api", "--drain-delay=1s", "--node=n4", "--allow-destination=10.0.0.0/8", "--allow-destination=::1,192.168.0.0/16"}
 	if err := fs.Parse(args); err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +182,7 @@ func TestAFileOverridesDefaultsTheEnvironmentItAndFlagsBoth(t *testing.T) {
 	want.Limits.EventData, want.Limits.Body, want.Limits.BatchEvents = 64*KiB, MiB, 7
 	want.Limits.StepTimeout = weir.Duration(90 * time.Minute)
 	want.Admin.Token = NewSecret("weir_1234567890123456")
-	want.Database, want.Duties, want.DrainDelay = NewDatabase("postgres://db/weir"), []weir.Duty{weir.DutyAPI, weir.DutyWork}, Delay(weir.Duration(time.Second))
+	want.Database, want.Duties, want.DrainDelay = NewDatabase("postgres://weir:horse@db/weir"), []weir.Duty{weir.DutyAPI, weir.DutyWork}, Delay(weir.Duration(time.Second))
 	if d := diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}

@@ -20,9 +20,19 @@ func (c *Config) Override(fs *pflag.FlagSet) error {
 		if s.secret || given == nil || !given.Changed {
 			continue
 		}
-		if err := c.set(s, given.Value.String(), "--"+s.flag()); err != nil {
+		if err := c.set(s, said(given.Value), "--"+s.flag()); err != nil {
 			return err
 		}
 	}
 	return c.Validate()
+}
+
+// said is the text that a flag was given; String of what has a password masks it.
+func said(v pflag.Value) string {
+	if p, ok := v.(parsed); ok {
+		if masked, ok := p.value.(interface{ Reveal() string }); ok {
+			return masked.Reveal()
+		}
+	}
+	return v.String()
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -25,8 +27,36 @@ func Failure(op string, err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", meant(op, CodeOf(err)), err)
+	return fmt.Errorf("%w: %w", meant(op, CodeOf(err)), cause(err))
 }
+
+// cause leaves out what the driver tried before and besides: of a connection that
+// was not made it keeps what the server said, else all that was wrong on one line.
+func cause(err error) error {
+	c, ok := errors.AsType[*pgconn.ConnectError](err)
+	if !ok {
+		return err
+	}
+	if e, ok := errors.AsType[*pgconn.PgError](c); ok {
+		return e
+	}
+	var said []string
+	for line := range strings.Lines(c.Unwrap().Error()) {
+		if line = strings.TrimSpace(line); !slices.Contains(said, line) {
+			said = append(said, line)
+		}
+	}
+	return &unconnected{strings.Join(said, "; "), c}
+}
+
+// unconnected is a driver's error in words of one line.
+type unconnected struct {
+	text string
+	err  error
+}
+
+func (u *unconnected) Error() string { return u.text }
+func (u *unconnected) Unwrap() error { return u.err }
 
 // meant is what people are told, who may be anybody: not where the database is.
 func meant(op, code string) *weir.Error {
@@ -37,6 +67,12 @@ func meant(op, code string) *weir.Error {
 		return weir.E(op, weir.Unavailable, "the database is read-only")
 	case code == "53100":
 		return weir.E(op, weir.DiskFull, "no room on the database's disk")
+	case code == "28000", code == "28P01": // as like as not while it is set up
+		return weir.E(op, weir.Unavailable, "the database refuses the user or its password")
+	case code == "3D000": // likewise
+		return weir.E(op, weir.Unavailable, "the database has to be created first, for its user to own")
+	case code == "42501":
+		return weir.E(op, weir.Internal, "the database's user may not do that: weir needs a database that its user owns")
 	case passes(code):
 		return weir.E(op, weir.Unavailable, "the database cannot do that now")
 	}
@@ -55,7 +91,6 @@ func CodeOf(err error) string {
 func passes(code string) bool {
 	switch code {
 	case "25P03", // the session was ended as silent within a transaction
-		"28000", "28P01", "3D000", // refused at the door: as like as not while it is set up
 		"55P03", // a lock was not to be had in time
 		"57014": // cancelled, or it took too long
 		return true

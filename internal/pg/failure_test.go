@@ -3,6 +3,7 @@ package pg_test
 import (
 	"context"
 	"errors"
+	"net/url"
 	"testing"
 	"time"
 
@@ -51,6 +52,40 @@ func TestADatabaseThatIsNotThereIsToldWithinTime(t *testing.T) {
 			t.Errorf("%s: %v", url, err)
 		}
 	}
+}
+
+// A person who reads it knows what to mend, from one line.
+func TestADatabaseThatRefusesIsToldOnOneLine(t *testing.T) {
+	t.Parallel()
+	good := pgtest.New(t)
+	for _, c := range []struct{ url, want string }{
+		{"postgres://nobody:secret@127.0.0.1:1/none", "open database: the database cannot be reached: 127.0.0.1:1 (127.0.0.1): dial error: dial tcp 127.0.0.1:1: connect: connection refused"},
+		{named(t, good, "nothere"), `open database: the database has to be created first, for its user to own: FATAL: database "nothere" does not exist (SQLSTATE 3D000)`},
+	} {
+		_, err := pg.Open(t.Context(), pg.Options{URL: c.url})
+		if weir.CodeOf(err) != weir.Unavailable || err.Error() != c.want {
+			t.Errorf("%s: %v", c.url, err)
+		}
+	}
+	for code, want := range map[string]string{
+		"28P01": "x: the database refuses the user or its password: :  (SQLSTATE 28P01)",
+		"42501": "x: the database's user may not do that: weir needs a database that its user owns: :  (SQLSTATE 42501)",
+	} {
+		if got := pg.Failure("x", &pgconn.PgError{Code: code}).Error(); got != want {
+			t.Errorf("%s: %s", code, got)
+		}
+	}
+}
+
+// named is the address of another database of the same server.
+func named(t *testing.T, address, name string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/" + name
+	return u.String()
 }
 
 func TestWhatOthersRolledBackIsRunAgain(t *testing.T) {

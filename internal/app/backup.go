@@ -93,6 +93,15 @@ func Verify(
 func openStopped(ctx context.Context, cfg config.Config) (*engine, error) {
 	log := slog.New(slog.DiscardHandler)
 	if !cfg.Database.IsZero() {
+		applied, pending, err := migrations(ctx, cfg)
+		switch {
+		case err != nil:
+			return nil, err
+		case len(applied) == 0:
+			return nil, weir.E("verify", weir.NotFound, "there is no data in the database")
+		case len(pending) > 0:
+			return nil, weir.E("verify", weir.Conflict, "the database lacks %s: weir migrate applies it", pending[0].Name)
+		}
 		return openDatabase(ctx, cfg, log)
 	}
 	if _, err := os.Stat(filepath.Join(cfg.Data, journalDir)); errors.Is(err, fs.ErrNotExist) {

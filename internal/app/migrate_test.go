@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"weir"
+	"weir/internal/backup"
 	"weir/internal/config"
 	"weir/internal/pg/pgtest"
 )
@@ -60,12 +61,16 @@ func TestADatabaseIsMigratedAheadOfItsNodes(t *testing.T) {
 		return n, text
 	}
 
+	_, unmade := Verify(t.Context(), cfg, nil, func(backup.Fault) {})
 	before, _ := lacking(Migrating{Status: true})
 	asText, text := lacking(Migrating{SQL: true})
 	dry, _ := lacking(Migrating{DryRun: true})
 	applied, _ := lacking(Migrating{})
 	after, none := lacking(Migrating{SQL: true})
 
+	if weir.CodeOf(unmade) != weir.NotFound {
+		t.Errorf("verify without data: %v", unmade)
+	}
 	if before == 0 || asText != before || dry != before || applied != before || after != 0 {
 		t.Errorf("lacking: %d, as text %d, dry %d, applied %d, then %d", before, asText, dry, applied, after)
 	}

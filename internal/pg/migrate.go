@@ -17,7 +17,11 @@ import (
 var migrationFiles embed.FS
 
 const (
-	selectBegun      = `SELECT to_regclass('migrations') IS NOT NULL`
+	// In one statement, because another node may be making the tables.
+	selectBegun = `SELECT to_regclass('migrations') IS NOT NULL, coalesce((SELECT min(c.relname)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p')
+AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')), '')`
 	createMigrations = `CREATE TABLE IF NOT EXISTS migrations (
   number     integer PRIMARY KEY CHECK (number > 0),
   name       text NOT NULL,
@@ -53,16 +57,29 @@ func (db *DB) migrations(ctx context.Context) (applied []state.Applied, pending 
 		return nil, nil, err
 	}
 	var begun bool
-	if err := db.QueryRow(ctx, selectBegun).Scan(&begun); err != nil {
+	var table string
+	if err := db.QueryRow(ctx, selectBegun).Scan(&begun, &table); err != nil {
 		return nil, nil, Failure("read migrations", err)
 	}
-	if begun {
-		if applied, err = readApplied(ctx, db); err != nil {
+	switch {
+	case begun:
+		applied, err = readApplied(ctx, db)
+		if CodeOf(err) == "42703" { // there is no such column
+			err = strange("migrations")
+		}
+		if err != nil {
 			return nil, nil, Failure("read migrations", err)
 		}
+	case table != "":
+		return nil, nil, strange(table)
 	}
 	pending, err = state.Pending(all, applied)
 	return applied, pending, err
+}
+
+// strange refuses a database in which something else keeps its tables.
+func strange(table string) error {
+	return weir.E("open database", weir.Conflict, "the database has a table %s that is not weir's: give weir an empty database of its own", table)
 }
 
 // migrate applies the migrations that the database lacks. Where it lacks none, the

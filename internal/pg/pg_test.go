@@ -37,6 +37,30 @@ func TestADatabaseIsMigratedOnceAndKeepsItsID(t *testing.T) {
 	}
 }
 
+func TestADatabaseOfAnotherApplicationIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"CREATE TABLE users (id integer)":                  "open database: the database has a table users that is not weir's: give weir an empty database of its own",
+		"CREATE TABLE migrations (id integer, hash text)":  "open database: the database has a table migrations that is not weir's: give weir an empty database of its own",
+		"CREATE SCHEMA other; CREATE TABLE other.users ()": "",
+	} {
+		url := pgtest.New(t)
+		pgtest.Exec(t, url, text)
+
+		_, _, looked := pg.Migrations(t.Context(), url)
+		db, opened := pg.Open(t.Context(), pg.Options{URL: url})
+		if opened == nil {
+			db.Close()
+		}
+
+		for _, err := range []error{looked, opened} {
+			if (err == nil) != (want == "") || err != nil && (err.Error() != want || weir.CodeOf(err) != weir.Conflict) {
+				t.Errorf("%s: %v", text, err)
+			}
+		}
+	}
+}
+
 func TestHintsReachAllNodes(t *testing.T) {
 	t.Parallel()
 	url := pgtest.New(t)

@@ -79,11 +79,16 @@ func LiteralOrigin(template string) string {
 	return OriginOf(u)
 }
 
+// maxHost is how long the name of a host can be. What is longer is none, and need
+// not be held and written as one.
+const maxHost = 253
+
 // OriginOf returns "scheme://host:port" in lower case, the scheme's default
-// port left out; "" for what is not http or https or names no host.
+// port left out; "" for what is not http or https or names no host that there
+// can be.
 func OriginOf(u *url.URL) string {
 	scheme, host, port := strings.ToLower(u.Scheme), strings.ToLower(u.Hostname()), u.Port()
-	if scheme != "http" && scheme != "https" || host == "" {
+	if scheme != "http" && scheme != "https" || host == "" || len(host) > maxHost || len(port) > len("65535") {
 		return ""
 	}
 	if strings.Contains(host, ":") {

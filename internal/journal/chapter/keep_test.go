@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -159,6 +161,48 @@ func TestNothingKeptIsLostAtAnyPointOfSealingAndRewriting(t *testing.T) {
 			},
 		} {
 			l.check(t, fmt.Sprintf("point %d, way %d: ", point, i), d.crash(keep))
+		}
+	}
+}
+
+// TestAnErasureIsNotDoneBeforeEveryChapterIs fails the rewriting of the first
+// chapter that an erasure means, once.
+func TestAnErasureIsNotDoneBeforeEveryChapterIs(t *testing.T) {
+	t.Parallel()
+	d := newFaultDisk()
+	j := start(t, d, Options{MaxRecords: 6, Tail: 2})
+	for n := range 6 {
+		b := events(fmt.Sprint("e", n, "."), 6, 50)
+		b.Records[1].Event.Subject = subjectGone.Subject
+		put(t, j, b)
+	}
+	awaitSealed(t, j, 1)
+	e := journal.Erasure{Project: 1, Subject: subjectGone.Subject, UpTo: j.Head()}
+	failing := true
+	d.onChange(func(op, name string) error {
+		if failing && op == "write" && strings.HasPrefix(name, "00000001-") {
+			failing = false
+			return syscall.EIO
+		}
+		return nil
+	})
+
+	failures := 0
+	for range 100 {
+		done, err := j.Erase(t.Context(), e)
+		if err != nil {
+			failures++
+		} else if !done.More {
+			break
+		}
+	}
+
+	if failures == 0 {
+		t.Error("nothing failed")
+	}
+	for _, r := range readAll(t, j) {
+		if e.Means(r) {
+			t.Errorf("record %d is still there", r.Seq)
 		}
 	}
 }

@@ -25,8 +25,9 @@ type removal struct {
 
 // position is how far the steps of a removal have come.
 type position struct {
-	of   journal.Erasure
-	next weir.Seq
+	of     journal.Erasure
+	next   weir.Seq
+	failed error // of a chapter that was passed by
 }
 
 // Trim removes what need not be kept, of the next chapter that has some: the
@@ -53,6 +54,9 @@ func (j *Journal) Trim(ctx context.Context, k journal.Keep) (journal.Trimmed, er
 
 // Erase removes what an erasure means, of the next chapter that has some. It
 // waits while Hold is in force. The identities of what is gone are free again.
+// After an error it goes on with the chapter after, when it is called again, and
+// fails once more at the end: there is no More without an error only when every
+// chapter was looked at.
 func (j *Journal) Erase(ctx context.Context, e journal.Erasure) (journal.Trimmed, error) {
 	if err := lock(ctx, j.trims); err != nil {
 		return journal.Trimmed{}, err
@@ -61,10 +65,14 @@ func (j *Journal) Erase(ctx context.Context, e journal.Erasure) (journal.Trimmed
 	if j.erasing.of != e {
 		j.erasing = position{of: e}
 	}
-	return j.step(ctx, &j.erasing, removal{
+	done, err := j.step(ctx, &j.erasing, removal{
 		goes: e.Means,
 		may:  func(f *file.Chapter) (bool, error) { return j.mayMean(ctx, f, e) },
 	})
+	if err == nil && !done.More {
+		err, j.erasing.failed = j.erasing.failed, nil
+	}
+	return done, err
 }
 
 // mayMean reports whether a chapter may have records that an erasure means.
@@ -147,12 +155,14 @@ func (j *Journal) stepNow(ctx context.Context, at *position, r removal) (done jo
 		}
 		at.next = f.Through() + 1
 		if may {
-			done, err = j.removeFrom(ctx, f, r)
+			if done, err = j.removeFrom(ctx, f, r); err != nil {
+				at.failed = err
+			}
 			done.More = true
 			return done, nil, err
 		}
 	}
-	*at = position{}
+	at.next = 0
 	return done, nil, nil
 }
 

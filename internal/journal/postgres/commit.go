@@ -143,7 +143,30 @@ func (g *group) answer(o outcome, err error) {
 	}
 }
 
-const appendRecords = `CALL append_records($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, NULL, NULL, NULL)`
+const appendRecords = `CALL append_records($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL, NULL, NULL, NULL)`
+
+// clock tells how late it is at least: since it was written the journal's time has
+// gone on at half the speed of this machine's, also where the database's was set
+// back. So it never stands still, and no node makes it go faster than others.
+type clock struct {
+	at   weir.Time // of the newest record that this process appended
+	then time.Time // when it was answered
+}
+
+func (c *clock) least() int64 {
+	if c.at == 0 {
+		return 0
+	}
+	return int64(c.at) + time.Since(c.then).Microseconds()/2
+}
+
+func (c *clock) tell(o outcome) {
+	for i, at := range o.ats {
+		if o.written[i] && weir.Time(at) > c.at {
+			c.at, c.then = weir.Time(at), time.Now()
+		}
+	}
+}
 
 // append sends a group until it is known what became of it: whoever appended a
 // change and was told that it is refused must not have been refused by itself.
@@ -153,6 +176,7 @@ func (j *Journal) append(ctx context.Context, g *group) (outcome, error) {
 		o, head, err := j.send(ctx, g)
 		if err == nil {
 			j.queue.accept()
+			j.clock.tell(o)
 			j.advance(head)
 			j.tell(head)
 			return o, nil
@@ -195,7 +219,7 @@ func (j *Journal) send(ctx context.Context, g *group) (o outcome, head weir.Seq,
 	defer cancel()
 	call := func() error {
 		return j.db.QueryRow(ctx, appendRecords,
-			j.shard, j.appender, g.number, g.bodies, g.ids, g.batches, g.opens, g.hashes, g.owners,
+			j.shard, j.appender, g.number, j.clock.least(), g.bodies, g.ids, g.batches, g.opens, g.hashes, g.owners,
 		).Scan(&o.seqs, &o.ats, &o.written, &head)
 	}
 	err = j.db.Retry(ctx, "append", call)

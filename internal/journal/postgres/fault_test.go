@@ -271,3 +271,54 @@ func TestPartitionsThatAQuestionCannotMeanAreLeftOut(t *testing.T) {
 		}
 	}
 }
+
+func TestTimeGoesOnWhereTheDatabasesClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t)
+	j := open(t, openDB(t, url))
+	pgtest.Exec(t, url, `UPDATE heads SET at_us = now_us() + 3600000000`)
+	first := j.mustAppend(t, free(event("first")))[0].Items[0].At
+
+	began, passed := time.Now(), time.Duration(0)
+	for n := 0; passed < 50*time.Millisecond; n++ {
+		passed = j.mustAppend(t, free(event(fmt.Sprint(n))))[0].Items[0].At.Sub(first)
+		if time.Since(began) > 5*time.Second {
+			t.Fatalf("in 5 s of appends the journal's time goes on by %s", passed)
+		}
+	}
+
+	if real := time.Since(began); passed > real {
+		t.Errorf("in %s the journal's time goes on by %s", real, passed)
+	}
+}
+
+func TestWhatAWeekEndedAfterIsNotTakenForARepeatOfItself(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t)
+	db, another := openDB(t, url), openDB(t, url)
+	set, start := clockOf(t, url), time.Date(2020, 1, 1, 23, 59, 59, 0, time.UTC) // a Wednesday: weeks end with one
+	set(start)
+	one, other := open(t, db), open(t, another)
+	g := newGroup(1)
+	g.fill(newParts(bound(change(1, 1), event("a"))))
+	before, _, err := one.send(t.Context(), g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set(start.Add(2 * time.Second))
+	other.mustAppend(t, free(event("b")))
+
+	again, _, err := one.send(t.Context(), g) // as who was not answered
+
+	if diff := cmp.Diff(before, again, cmp.AllowUnexported(outcome{})); diff != "" || err != nil {
+		t.Errorf("asked again (-first +again):\n%s%v", diff, err)
+	}
+}
+
+func newParts(batches ...weir.Batch) (parts []*part) {
+	c := newCall(batches)
+	for i := range c.parts {
+		parts = append(parts, &c.parts[i])
+	}
+	return parts
+}

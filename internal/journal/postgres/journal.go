@@ -35,6 +35,7 @@ type Journal struct {
 	log      *slog.Logger
 	appender pgtype.UUID // names this process
 	queue    *queue
+	clock    clock // the committer's
 	hidden   atomic.Pointer[journal.Hidden]
 	stop     context.CancelFunc // ends what runs beside
 	unhear   func()

@@ -13,7 +13,7 @@ type Tail struct {
 	Count    int   // of records
 
 	stretches []stretch
-	bytes    int64
+	bytes     int64
 }
 
 // stretch is one commit.

@@ -119,15 +119,17 @@ CREATE TABLE leases (
 ) WITH (fillfactor = 50);
 
 -- The origins at which the last try failed, as of the cursor; until_us is 0 while
--- the breaker is closed.
+-- the breaker is closed. An index takes no text of any length, so they are told
+-- apart by a hash.
 CREATE TABLE breakers (
   shard    smallint NOT NULL,
   project  integer NOT NULL CHECK (project > 0),
   origin   text COLLATE "C" NOT NULL CHECK (origin <> ''),
   failures integer NOT NULL CHECK (failures > 0),
-  until_us bigint NOT NULL,
-  PRIMARY KEY (shard, project, origin)
+  until_us bigint NOT NULL
 );
+
+CREATE UNIQUE INDEX breakers_by_origin ON breakers (shard, project, hashtextextended(origin, 0));
 
 CREATE TABLE secrets (
   project    integer NOT NULL REFERENCES projects (id),
@@ -306,13 +308,15 @@ END $$;
 -- append_records takes records that no two of have the same fingerprint. batches
 -- says which belong together, opens which one's fingerprint decides about all of
 -- its batch. It answers with the place of each, or of the one that it repeats, or 0
--- where its batch is refused; with the time; and with what was written.
+-- where its batch is refused; with the time; and with what was written. The time is
+-- the database's, but later than that of the head, and not before what the
+-- client says, which knows how fast time goes on where that clock was set back.
 --
 -- Called again with its number, after it was done, it answers the same. It commits
 -- by itself: a client that stops before it has sent the end of its message keeps
 -- nobody waiting.
 CREATE PROCEDURE append_records(
-  this smallint, this_appender uuid, this_number bigint,
+  this smallint, this_appender uuid, this_number bigint, not_before bigint,
   bodies bytea[], fingerprints uuid[], batches integer[], opens boolean[], hashes bigint[], owners integer[],
   OUT seqs bigint[], OUT ats bigint[], OUT written boolean[], OUT new_head bigint
 ) LANGUAGE plpgsql AS $$
@@ -339,7 +343,7 @@ BEGIN
     RAISE EXCEPTION 'append % of this process came after %', this_number, mine.number;
   END IF;
   done := coalesce(mine.number = this_number, false);
-  at := greatest(now_us(), was.at_us + 1);
+  at := greatest(now_us(), was.at_us + 1, not_before);
   IF done THEN
     was.head := mine.first - 1;
     at := mine.at_us;
@@ -357,9 +361,13 @@ BEGIN
       SELECT nth, place, place_at, bool_or(leads AND place > 0) OVER (PARTITION BY batch) AS refused
       FROM (
         SELECT f.nth, f.batch, f.leads,
-          coalesce(nullif(f.old_seq, 0), s.seq, 0) AS place, coalesce(nullif(f.old_at, 0), s.at_us, 0) AS place_at
-        FROM unnest(fingerprints, batches, opens, old_seqs, old_ats)
-          WITH ORDINALITY AS f (id, batch, leads, old_seq, old_at, nth)
+          CASE WHEN f.old THEN f.old_seq ELSE coalesce(s.seq, 0) END AS place,
+          CASE WHEN f.old THEN f.old_at ELSE coalesce(s.at_us, 0) END AS place_at
+        FROM (
+          -- What this append itself wrote may be of a week that is over.
+          SELECT *, old_seq > 0 AND old_seq <= was.head AS old FROM unnest(fingerprints, batches, opens, old_seqs, old_ats)
+            WITH ORDINALITY AS f (id, batch, leads, old_seq, old_at, nth)
+        ) AS f
         LEFT JOIN LATERAL (
           SELECT seq, at_us FROM seen
           WHERE shard = this AND fingerprint = f.id AND week >= shut AND seq <= was.head LIMIT 1

@@ -100,7 +100,7 @@ held AS MATERIALIZED (
   INSERT INTO breakers (shard, ` + breakerColumns + `)
   SELECT $1, * FROM unnest($52::int[], $53::text[], $54::int[], $55::bigint[])
   WHERE EXISTS (SELECT 1 FROM moved)
-  ON CONFLICT (shard, project, origin) DO UPDATE SET failures = excluded.failures, until_us = excluded.until_us
+  ON CONFLICT (shard, project, hashtextextended(origin, 0)) DO UPDATE SET failures = excluded.failures, until_us = excluded.until_us
   WHERE (breakers.failures, breakers.until_us) IS DISTINCT FROM (excluded.failures, excluded.until_us)
   RETURNING 1
 ), cut_breakers AS (

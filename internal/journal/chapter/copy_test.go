@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"syscall"
 	"testing"
 
 	"weir"
@@ -149,4 +150,35 @@ func TestTrimmingMakesRoomOnAFullDisk(t *testing.T) {
 		t.Errorf("%d records are left", len(got))
 	}
 	put(t, j, events("after", 3, 300_000))
+}
+
+// TestWhatCannotBeSealedLeavesTheReserveToTrimming seals on a disk that has no
+// room for the index, also with the reserve.
+func TestWhatCannotBeSealedLeavesTheReserveToTrimming(t *testing.T) {
+	t.Parallel()
+	d := newFaultDisk()
+	j := start(t, d, Options{MaxRecords: 6, Tail: 2})
+	put(t, j, events("a", 6, 50))
+	d.onChange(func(op, name string) error {
+		if op == "write" && strings.HasPrefix(name, "00000001.index") {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+
+	put(t, j, events("b", 1, 50))
+
+	for {
+		moved, err := j.sealer.look()
+		if err != nil {
+			wantCode(t, err, weir.DiskFull)
+			break
+		}
+		<-moved
+	}
+	if f, err := d.Open(reserveName); err != nil {
+		t.Error(err)
+	} else if size, _ := f.Size(); size != reserveSize {
+		t.Errorf("%d bytes are in reserve", size)
+	}
 }

@@ -249,9 +249,11 @@ func (j *Journal) reserve() {
 }
 
 // fromReserve does what may need room on the disk, on a full one with what was
-// kept in reserve.
+// kept in reserve. What is left of that is kept again at once, before appends
+// take it: whoever makes room next needs it.
 func (j *Journal) fromReserve(do func() error) error {
 	err := j.space().Use(do)
+	j.reserve()
 	if disk.IsFull(err) {
 		return weir.E("rewrite journal", weir.DiskFull, "no room on the disk, also with what was kept in reserve: %w", err)
 	}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"strings"
 	"testing"
 
 	"weir"
@@ -62,6 +63,9 @@ func TestOriginIsThatOfTheNextActionWhereItIsLiteral(t *testing.T) {
 		"${data.scheme}://billing.example/x":        "",
 		"ftp://billing.example/x":                   "",
 		"https:///x":                                "",
+		"https://" + strings.Repeat("h", 253) + "/": "https://" + strings.Repeat("h", 253),
+		"https://" + strings.Repeat("h", 254) + "/": "",
+		"https://h:000000443/":                      "",
 		"/x":                                        "",
 		"":                                          "",
 	} {

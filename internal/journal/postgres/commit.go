@@ -149,8 +149,8 @@ const appendRecords = `CALL append_records($1, $2, $3, $4, $5, $6, $7, $8, $9, $
 // gone on at half the speed of this machine's, also where the database's was set
 // back. So it never stands still, and no node makes it go faster than others.
 type clock struct {
-	at   weir.Time // of the newest record that this process appended
-	then time.Time // when it was answered
+	at   weir.Time // of a record that this process appended
+	then time.Time // when that was answered
 }
 
 func (c *clock) least() int64 {
@@ -160,9 +160,10 @@ func (c *clock) least() int64 {
 	return int64(c.at) + time.Since(c.then).Microseconds()/2
 }
 
+// tell goes on from what was written now, where that is later than known so far.
 func (c *clock) tell(o outcome) {
 	for i, at := range o.ats {
-		if o.written[i] && weir.Time(at) > c.at {
+		if o.written[i] && at > c.least() {
 			c.at, c.then = weir.Time(at), time.Now()
 		}
 	}

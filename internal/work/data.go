@@ -69,7 +69,8 @@ func (l *Loop) load(ctx context.Context, t *try) (err error) {
 		}
 		whole, event := *rec, *rec.Event
 		whole.Event = &event
-		if event.Data, err = l.Blobs.Read(ctx, *event.Blob); err != nil {
+		event.Data, err = patiently(ctx, l.Patience, func() ([]byte, error) { return l.Blobs.Read(ctx, *event.Blob) })
+		if err != nil {
 			return lost(&event, err)
 		}
 		t.events[i] = &whole
@@ -113,7 +114,7 @@ func (l *Loop) records(ctx context.Context, members []weir.Member) ([]*weir.Reco
 		for i, m := range part {
 			seqs[i] = m.Seq
 		}
-		records, err := l.Journal.Records(ctx, seqs)
+		records, err := patiently(ctx, l.Patience, func() ([]*weir.Record, error) { return l.Journal.Records(ctx, seqs) })
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"weir"
 )
@@ -119,7 +120,7 @@ func TestABatchWithoutItsDataIsNotActedOn(t *testing.T) {
 		"too large": {weir.Blob{ID: "b1", Size: 64<<20 + 1}, weir.Died, "67108865 bytes long or more, and 67108864 are the most"},
 		"busy":      {weir.Blob{ID: "busy", Size: 7}, weir.Retrying, "load the batch: read blob: too many open files"},
 	} {
-		b := newBench(t, Options{Blobs: files{"b1": `{}`}})
+		b := newBench(t, Options{Blobs: files{"b1": `{}`}, Patience: time.Millisecond})
 		to := newReceiver(t)
 
 		_, changes := b.try(b.blobRun(&c.blob), steps(httpStep(to.URL)))
@@ -131,6 +132,35 @@ func TestABatchWithoutItsDataIsNotActedOn(t *testing.T) {
 			t.Errorf("%s: it was sent", name)
 		}
 	}
+}
+
+func TestAStoreThatIsAwayForAMomentCostsNoTry(t *testing.T) {
+	t.Parallel()
+	to := newReceiver(t)
+	p := steps(weir.Step{HTTP: &weir.HTTPStep{URL: to.URL, Headers: []weir.NamedText{{Name: "X-Key", Text: "${secret.key}"}}}})
+	p.Retry.None = true
+	secrets := &away{times: 2}
+	b := newBench(t, Options{Blobs: files{}, Secrets: secrets})
+	b.journal.away = 2
+
+	_, changes := b.try(b.run(`{}`), p)
+
+	if got := changes[0]; got.Kind != weir.Succeeded {
+		t.Errorf("%s: %s", got.Kind, got.Error)
+	}
+	if got := to.got(); len(got) != 1 {
+		t.Errorf("sent %d requests", len(got))
+	}
+}
+
+// away is secrets that cannot be told so many times.
+type away struct{ times int }
+
+func (a *away) Reveal(context.Context, weir.ProjectID, string) (string, error) {
+	if a.times--; a.times >= 0 {
+		return "", weir.E("reveal secret", weir.Unavailable, "the database cannot be reached")
+	}
+	return "value", nil
 }
 
 func TestAFileIsNotReadButMayBeOpened(t *testing.T) {

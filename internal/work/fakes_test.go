@@ -23,6 +23,7 @@ type memory struct {
 	seen    map[weir.Identity]bool
 	appends int
 	fail    func(batches []weir.Batch) error // asked before anything is taken
+	away    int                              // so many times nothing can be read
 }
 
 func (m *memory) Append(ctx context.Context, batches ...weir.Batch) ([]weir.Receipt, error) {
@@ -63,6 +64,9 @@ func (m *memory) take(rec *weir.Record) {
 func (m *memory) Records(_ context.Context, seqs []weir.Seq) ([]*weir.Record, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.away--; m.away >= 0 {
+		return nil, weir.E("read records", weir.Unavailable, "the database cannot be reached")
+	}
 	out := make([]*weir.Record, len(seqs))
 	for i, seq := range seqs {
 		if int(seq) <= len(m.records) {

@@ -45,11 +45,12 @@ type Options struct {
 	// Refuse lists an event that was emitted and may not act; nil lists none.
 	Refuse func(project weir.ProjectID, e *weir.Event, why error)
 
-	Inline int           // bytes of an emitted event's data that stand in the journal; 0: 256 KiB
-	Slots  int           // runs with steps that wait for the outside, at once; 0: 256
-	Grace  time.Duration // for tries under way when the loop stops; 0: 10 s
-	Limits step.Limits   // zero: step.DefaultLimits
-	HTTP   httpcall.Options
+	Inline   int           // bytes of an emitted event's data that stand in the journal; 0: 256 KiB
+	Slots    int           // runs with steps that wait for the outside, at once; 0: 256
+	Grace    time.Duration // for tries under way when the loop stops; 0: 10 s
+	Patience time.Duration // with stores that are away when a try needs its batch or a secret; 0: 30 s
+	Limits   step.Limits   // zero: step.DefaultLimits
+	HTTP     httpcall.Options
 }
 
 const (
@@ -105,6 +106,9 @@ func New(o Options) *Loop {
 	}
 	if o.Grace == 0 {
 		o.Grace = defaultGrace
+	}
+	if o.Patience == 0 {
+		o.Patience = defaultPatience
 	}
 	if o.Limits == (step.Limits{}) {
 		o.Limits = step.DefaultLimits()

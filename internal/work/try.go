@@ -279,7 +279,7 @@ func (l *Loop) scope(ctx context.Context, t *try) step.Scope {
 		},
 		Group: expr.Fields{},
 		Secret: func(name string) (string, error) {
-			value, err := l.Secrets.Reveal(ctx, run.Project, name)
+			value, err := patiently(ctx, l.Patience, func() (string, error) { return l.Secrets.Reveal(ctx, run.Project, name) })
 			if err == nil {
 				t.mask.add(value)
 			}

@@ -63,7 +63,7 @@ func (a *App) openKey(ctx context.Context) (*secret.Key, error) {
 	file := filepath.Join(a.config.Data, keyFile)
 	given := a.config.SecretKey.Reveal()
 	if a.config.Database.IsZero() {
-		return readKey(file, given)
+		return a.openKeyAlone(ctx, file, given)
 	}
 	mark, err := a.control.Meta(ctx, sealedUnder)
 	first := weir.CodeOf(err) == weir.NotFound
@@ -87,6 +87,59 @@ func (a *App) openKey(ctx context.Context) (*secret.Key, error) {
 				"or copy their %s to %s", keyFile, file).WithField("secret_key")
 	}
 	return key, nil
+}
+
+// openKeyAlone makes a key only where nothing is sealed yet: a new one in place of
+// one that was left behind would open no secret. Another key that stands there is
+// what somebody wants, and is told of.
+func (a *App) openKeyAlone(ctx context.Context, file, given string) (*secret.Key, error) {
+	all, err := a.sealed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(file); given == "" && len(all) > 0 && errors.Is(err, fs.ErrNotExist) {
+		return nil, weir.E("open the secrets' key", weir.Invalid,
+			"secrets are kept here, and their key is not: bring it back as %s or in WEIR_SECRET_KEY; "+
+				"if it is lost, put a new one there (openssl rand -hex 32) and set the secrets anew", file).WithField("secret_key")
+	}
+	key, err := readKey(file, given)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range all {
+		if _, err := key.Open(s.project.ID, s.name, s.value); err != nil {
+			a.log.Error("a secret cannot be opened", "project", s.project.Name, "secret", s.name, "err", err)
+		}
+	}
+	return key, nil
+}
+
+// sealedSecret is a secret as it is kept.
+type sealedSecret struct {
+	project weir.Project
+	name    string
+	value   []byte
+}
+
+func (a *App) sealed(ctx context.Context) (all []sealedSecret, err error) {
+	projects, err := a.control.Projects(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range projects {
+		names, err := a.state.SecretNames(ctx, p.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			value, err := a.state.FindSecret(ctx, p.ID, name)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, sealedSecret{p, name, value})
+		}
+	}
+	return all, nil
 }
 
 // readKey reads the key that was given, or that in a file, which it makes where

@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +11,7 @@ import (
 
 	"weir"
 	"weir/internal/config"
+	"weir/internal/secret"
 )
 
 // noted is what nodes note in the database that they share.
@@ -72,15 +75,67 @@ func TestAloneTheKeyIsThatOfTheDirectoryOrTheOneGiven(t *testing.T) {
 	t.Parallel()
 	cfg := config.Default()
 	cfg.Data = t.TempDir()
-	made, err := (&App{config: cfg}).openKey(t.Context())
+	made, err := keyAlone(t, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg.SecretKey = config.NewSecret(strings.Repeat("0f", 32))
 
-	given, err := (&App{config: cfg}).openKey(t.Context())
+	given, err := keyAlone(t, cfg)
 
 	if err != nil || string(given.Mark()) == string(made.Mark()) {
 		t.Errorf("%v, %x and %x", err, given.Mark(), made.Mark())
 	}
+}
+
+// A directory that was restored without its key would seem whole with a new one,
+// and turn deliveries away.
+func TestAloneNoKeyIsMadeWhereSecretsHaveOne(t *testing.T) {
+	t.Parallel()
+	cfg := config.Default()
+	cfg.Data = t.TempDir()
+	key, err := keyAlone(t, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := openAlone(t, cfg)
+	project, err := e.state.ProjectByName(t.Context(), "default")
+	if err == nil {
+		err = e.state.PutSecret(t.Context(), project.ID, "door", key.Seal(project.ID, "door", []byte("sesame")))
+	}
+	if err := errors.Join(err, e.close()); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(cfg.Data, keyFile)
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+
+	_, without := keyAlone(t, cfg)
+	_, unmade := os.Stat(file)
+	cfg.SecretKey = config.NewSecret(strings.Repeat("0f", 32))
+	_, another := keyAlone(t, cfg)
+
+	if weir.CodeOf(without) != weir.Invalid || !strings.Contains(without.Error(), file) || unmade == nil {
+		t.Errorf("without the key: %v; %v", without, unmade)
+	}
+	if another != nil {
+		t.Errorf("with another key, given on purpose: %v", another)
+	}
+}
+
+func keyAlone(t *testing.T, cfg config.Config) (*secret.Key, error) {
+	t.Helper()
+	e := openAlone(t, cfg)
+	key, err := (&App{config: cfg, engine: e, log: slog.New(slog.DiscardHandler)}).openKey(t.Context())
+	return key, errors.Join(err, e.close())
+}
+
+func openAlone(t *testing.T, cfg config.Config) *engine {
+	t.Helper()
+	e, err := openEmbedded(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
 }

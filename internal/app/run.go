@@ -75,7 +75,9 @@ func (a *App) Run(ctx context.Context) error {
 	failed = errors.Join(failed, working.end(), taking.end())
 	a.log.Info("stopping: writing what is left")
 	failed = errors.Join(failed, keeping.end(), dispatching.end(), looking.end(), refusing.end(), listed.end(), a.Close())
-	a.log.Info("stopped", "err", failed)
+	if failed == nil { // else it is told by who gets it
+		a.log.Info("stopped")
+	}
 	return failed
 }
 

@@ -54,6 +54,7 @@ const (
 	flushedHint = "flushed"  // state has another cursor
 	wantedHint  = "wanted"   // somebody waits for a place to be flushed
 	grantedHint = "granted/" // and a node, to which runs were granted
+	revokedHint = "revoked/" // and a node, from which runs were taken
 	freedHint   = "freed"    // a hold was released
 )
 
@@ -141,6 +142,7 @@ func (c *cluster) listen() {
 	})
 	if c.taker != nil {
 		c.db.Hear(grantedHint+c.config.Node, func(string) { c.taker.Nudge() })
+		c.db.Hear(revokedHint+c.config.Node, func(string) { c.taker.Revoked() })
 	}
 	c.db.Hear(freedHint, func(string) {
 		for _, freed := range c.freed {
@@ -321,6 +323,13 @@ type granting struct {
 func (g granting) Granted(nodes []string) {
 	for _, n := range nodes {
 		g.db.Notify(grantedHint+n, "")
+	}
+}
+
+// Revoked tells nodes of what was taken from them.
+func (g granting) Revoked(nodes []string) {
+	for _, n := range nodes {
+		g.db.Notify(revokedHint+n, "")
 	}
 }
 

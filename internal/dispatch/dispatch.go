@@ -109,7 +109,6 @@ type Dispatcher struct {
 	grants    grants
 	late      []weir.RunID // whose lease ran out on another node, which is not on record
 	lateAgain time.Time
-	hurry     bool // what changed is to be flushed at once
 
 	skips     []lane.Skip // of which the end is not on record
 	skipAgain time.Time   // when to try again to append the ends; zero: now

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"weir"
 	"weir/internal/dispatch"
 	"weir/internal/enginetest"
@@ -24,13 +26,14 @@ var slow = weir.Pipeline{Name: "p", Steps: []weir.Step{{HTTP: &weir.HTTPStep{Met
 type fleet struct {
 	*disk
 
-	mu     sync.Mutex // guards all below
-	token  int
-	nodes  []weir.Node
-	rows   map[weir.RunID]fold.LeaseRow
-	until  map[weir.RunID]time.Time // zero: as long as its dispatcher has the shard
-	told   []string                 // nodes for which leases were written
-	silent error                    // what Nodes answers
+	mu      sync.Mutex // guards all below
+	token   int
+	nodes   []weir.Node
+	rows    map[weir.RunID]fold.LeaseRow
+	until   map[weir.RunID]time.Time // zero: as long as its dispatcher has the shard
+	told    []string                 // nodes for which leases were written
+	revoked []string                 // nodes from which some were taken
+	silent  error                    // what Nodes answers
 }
 
 func newFleet(d *disk) *fleet {
@@ -118,6 +121,12 @@ func (f *fleet) Granted(nodes []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.told = append(f.told, nodes...)
+}
+
+func (f *fleet) Revoked(nodes []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.revoked = append(f.revoked, nodes...)
 }
 
 func (f *fleet) know(nodes ...weir.Node) {
@@ -401,6 +410,9 @@ func TestACancelTakesTheLeaseFromAnotherNodeAtOnce(t *testing.T) {
 
 		if f.has(row.Run) {
 			t.Error("the lease is still there")
+		}
+		if diff := cmp.Diff([]string{"n2"}, f.revoked); diff != "" {
+			t.Errorf("nodes that were told: %s", diff)
 		}
 		if r.d.Running(t.Context(), row.Run) {
 			t.Error("it is still running")

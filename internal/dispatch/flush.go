@@ -16,7 +16,7 @@ import (
 type flight struct {
 	layer  *fold.Layer
 	leases []weir.Lease // for the workers here, to hand over when it is written
-	nodes  []string     // others to which it has leases
+	tell   func()       // other nodes what it grants them, and takes from them
 	done   chan struct{}
 	err    error // once done is closed
 }
@@ -37,7 +37,7 @@ func (d *Dispatcher) maybeFlush(ctx context.Context, atHead bool) error {
 }
 
 func (d *Dispatcher) wantsFlush(atHead bool) bool {
-	if len(d.parked) > 0 || len(d.grants.posted) > 0 || d.hurry {
+	if len(d.parked) > 0 || len(d.grants.posted) > 0 || len(d.grants.revoked) > 0 {
 		return true
 	}
 	if !d.fold.Moved() {
@@ -74,9 +74,8 @@ func (d *Dispatcher) takeOff(ctx context.Context) {
 	layer := d.fold.Freeze()
 	layer.Leases, layer.Breakers = d.leaseRows(), d.breakerRows()
 	d.unwritten = d.oldestUnwritten()
-	fl := &flight{layer: layer, leases: d.parked, nodes: slices.Collect(maps.Keys(d.grants.posted)), done: make(chan struct{})}
-	d.parked, d.hurry, d.flushing, d.lastFlush = nil, false, fl, time.Now()
-	clear(d.grants.posted)
+	fl := &flight{layer: layer, leases: d.parked, tell: d.posted(), done: make(chan struct{})}
+	d.parked, d.flushing, d.lastFlush = nil, fl, time.Now()
 	go func() {
 		fl.err = d.write(ctx, layer)
 		close(fl.done)
@@ -129,18 +128,31 @@ func (d *Dispatcher) landed(ctx context.Context, wait bool) (bool, error) {
 	return true, nil
 }
 
-// tellNodes hints to other nodes that their leases are in state.
-func (d *Dispatcher) tellNodes(fl *flight) {
-	if len(fl.nodes) == 0 {
-		return
+// posted returns what hints to other nodes at what the next flush has of theirs,
+// once it is written.
+func (d *Dispatcher) posted() (tell func()) {
+	granted, revoked := slices.Collect(maps.Keys(d.grants.posted)), slices.Collect(maps.Keys(d.grants.revoked))
+	clear(d.grants.posted)
+	clear(d.grants.revoked)
+	return func() {
+		if len(granted) > 0 {
+			d.Nodes.Granted(granted)
+		}
+		if len(revoked) > 0 {
+			d.Nodes.Revoked(revoked)
+		}
 	}
+}
+
+// tellNodes takes note that leases of other nodes are in state, and tells them.
+func (d *Dispatcher) tellNodes(fl *flight) {
 	for i := range fl.layer.Leases {
 		row := &fl.layer.Leases[i]
 		if r := d.running[row.Run]; r != nil && r.began == row.Began {
 			r.landed = true
 		}
 	}
-	d.Nodes.Granted(fl.nodes)
+	fl.tell()
 }
 
 func (d *Dispatcher) tellApplied(installed []fold.Installed) {
@@ -235,15 +247,13 @@ func (d *Dispatcher) finish(ctx context.Context) error {
 	if err := d.land(ctx); err != nil {
 		return err
 	}
-	nodes := slices.Collect(maps.Keys(d.grants.posted))
+	tell := d.posted()
 	layer := d.fold.Freeze()
 	layer.Leases, layer.Breakers = d.leaseRows(), d.breakerRows()
 	if err := d.write(ctx, layer); err != nil {
 		return err
 	}
-	if len(nodes) > 0 {
-		d.Nodes.Granted(nodes)
-	}
+	tell()
 	return nil
 }
 

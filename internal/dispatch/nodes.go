@@ -22,6 +22,10 @@ type Nodes interface {
 
 	// Granted hints to nodes that leases were written for them.
 	Granted(nodes []string)
+
+	// Revoked hints to nodes that leases were taken from them: of runs that they may
+	// still be trying.
+	Revoked(nodes []string)
 }
 
 // lookEvery is how often the dispatcher looks which nodes there are, and what
@@ -33,6 +37,7 @@ type grants struct {
 	slots   map[string]int  // of those that live and take runs
 	leased  map[string]int  // runs granted, by node
 	posted  map[string]bool // nodes for which the next flush holds leases
+	revoked map[string]bool // nodes from which it takes leases, because their runs were cancelled
 	look    *look           // under way; nil: none
 	next    time.Time       // when to look again
 	failing bool
@@ -48,7 +53,7 @@ type look struct {
 }
 
 func newGrants() grants {
-	return grants{slots: make(map[string]int), leased: make(map[string]int), posted: make(map[string]bool)}
+	return grants{slots: make(map[string]int), leased: make(map[string]int), posted: make(map[string]bool), revoked: make(map[string]bool)}
 }
 
 // free returns how many runs more the other nodes take.
@@ -103,13 +108,13 @@ func (d *Dispatcher) adopt(row fold.LeaseRow, run *weir.Run) {
 // endRemote takes a change of a run that another node tries for the end of the
 // try: whoever made it, the try can change nothing any more.
 func (d *Dispatcher) endRemote(t fold.Touch) {
+	if t.Kind == weir.Cancelled {
+		d.grants.revoked[d.running[t.ID].node] = true
+	}
 	d.drop(t.ID)
 	delete(d.careful, t.ID)
 	d.lanes.Finish(t.ID, t.Verdict, d.now())
 	d.place(t.ID, t.Run)
-	if t.Kind == weir.Cancelled {
-		d.hurry = true // its node learns it from the lease, which is gone then
-	}
 }
 
 // lookAround takes note of what a look found, and begins the next when it is time.

@@ -75,6 +75,8 @@ type peerNodes struct{ *statepg.State }
 
 func (peerNodes) Granted([]string) {}
 
+func (peerNodes) Revoked([]string) {}
+
 func (j peerJournal) Read(ctx context.Context, after weir.Seq, limit int) ([]*weir.Record, error) {
 	j.runs()
 	return j.Journal.Read(ctx, after, limit)

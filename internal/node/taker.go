@@ -64,6 +64,7 @@ type Taker struct {
 	mu       sync.Mutex // guards all below
 	held     map[weir.RunID]*held
 	back     []fold.LeaseRow // to be given back
+	doubt    bool            // whether all that is held is still its own
 	draining bool
 }
 
@@ -85,6 +86,14 @@ func NewTaker(o TakerOptions) *Taker {
 
 // Nudge says that something may have been granted.
 func (t *Taker) Nudge() { hint(t.wake) }
+
+// Revoked says that some of what it took may have been taken from it.
+func (t *Taker) Revoked() {
+	t.mu.Lock()
+	t.doubt = true
+	t.mu.Unlock()
+	hint(t.wake)
+}
 
 // Drain stops the taking, and gives back what is granted and not taken.
 func (t *Taker) Drain() { t.drain(true) }
@@ -135,7 +144,7 @@ func (t *Taker) Run(ctx context.Context) error {
 func (t *Taker) pass(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	if t.Clock() >= t.renewAt {
+	if t.doubts() || t.Clock() >= t.renewAt {
 		if err := t.renew(ctx); err != nil {
 			return err
 		}
@@ -144,6 +153,15 @@ func (t *Taker) pass(ctx context.Context) error {
 		return err
 	}
 	return t.take(ctx)
+}
+
+// doubts reports, once, whether something may have been taken from it.
+func (t *Taker) doubts() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	doubt := t.doubt
+	t.doubt = false
+	return doubt
 }
 
 // take takes what is granted, as far as the workers are free.

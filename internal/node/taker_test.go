@@ -176,6 +176,23 @@ func TestTryStopsWhenItsRowIsGone(t *testing.T) {
 	})
 }
 
+func TestTryStopsAtOnceWhereItsNodeIsToldThatItsRowIsGone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1)
+		gone := r.db.grant(newRun(1), "b")
+		pass(time.Second)
+
+		r.db.set(func() { delete(r.db.leases, gone.Run) })
+		r.Revoked()
+		synctest.Wait()
+
+		if r.workers.when(gone.Run).IsZero() {
+			t.Error("goes on")
+		}
+	})
+}
+
 func TestTryStopsAMarginBeforeItsLeaseIsOverForOthers(t *testing.T) {
 	t.Parallel()
 	for name, breaks := range map[string]func(*database){

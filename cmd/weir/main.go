@@ -30,7 +30,7 @@ func main() {
 			}
 			return all, err
 		},
-		Copies:  copies.Programs{Restore: app.Restore, Verify: app.Verify},
+		Copies:  copies.Programs{Restore: app.Restore, Verify: app.Verify, VerifyCopy: app.VerifyCopy},
 		Version: app.Version(),
 	}, cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv}))
 }

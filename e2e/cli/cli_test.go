@@ -55,7 +55,7 @@ func weirMain() {
 			}
 			return all, err
 		},
-		Copies:  copies.Programs{Restore: app.Restore, Verify: app.Verify},
+		Copies:  copies.Programs{Restore: app.Restore, Verify: app.Verify, VerifyCopy: app.VerifyCopy},
 		Version: "v0.0.0-test",
 	}, cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv}))
 }

@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
 		os.Exit(cli.Run(ctx, os.Args[1:], cli.Programs{
-			Serve: app.Serve, Copies: copies.Programs{Restore: app.Restore, Verify: app.Verify}, Version: "v0.0.0-test",
+			Serve: app.Serve, Copies: copies.Programs{Restore: app.Restore, Verify: app.Verify, VerifyCopy: app.VerifyCopy}, Version: "v0.0.0-test",
 		},
 			cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv}))
 	}})

@@ -61,10 +61,8 @@ func Restore(ctx context.Context, from io.Reader, dir string, told func(backup.S
 	if err != nil {
 		return head, backup.Report{}, err
 	}
-	cfg := config.Default()
-	cfg.Data = dir
 	var first backup.Fault
-	report, err := Verify(ctx, cfg, nil, func(f backup.Fault) {
+	report, err := VerifyCopy(ctx, dir, func(f backup.Fault) {
 		if first == (backup.Fault{}) {
 			first = f
 		}
@@ -76,42 +74,51 @@ func Restore(ctx context.Context, from io.Reader, dir string, told func(backup.S
 }
 
 // Verify looks at all that a stopped server left in a directory or a database. A
-// directory that a server has is Unavailable, one without data NotFound.
-func Verify(
+// directory that a server has is Unavailable, one without data NotFound, and one
+// that this weir would have to migrate first Conflict.
+func Verify(ctx context.Context, cfg config.Config, told func(records int64), each func(backup.Fault)) (backup.Report, error) {
+	_, err := os.Stat(filepath.Join(cfg.Data, journalDir))
+	if cfg.Database.IsZero() && errors.Is(err, fs.ErrNotExist) {
+		return backup.Report{}, weir.E("verify", weir.NotFound, "there is no data in %s", cfg.Data)
+	}
+	applied, pending, err := migrations(ctx, cfg)
+	switch {
+	case weir.CodeOf(err) == weir.NotFound: // a journal without its state is a fault, or very young
+	case err != nil:
+		return backup.Report{}, err
+	case len(applied) == 0 && !cfg.Database.IsZero():
+		return backup.Report{}, weir.E("verify", weir.NotFound, "there is no data in the database")
+	case len(applied) > 0 && len(pending) > 0:
+		return backup.Report{}, weir.E("verify", weir.Conflict,
+			"an older weir left it, whose schema lacks %s: verify it with that one, or let weir migrate apply what is lacking", pending[0].Name)
+	}
+	return verify(ctx, cfg, told, each)
+}
+
+// VerifyCopy verifies a directory that may be brought up to date for that.
+func VerifyCopy(ctx context.Context, dir string, each func(backup.Fault)) (backup.Report, error) {
+	cfg := config.Default()
+	cfg.Data = dir
+	return verify(ctx, cfg, nil, each)
+}
+
+func verify(
 	ctx context.Context, cfg config.Config, told func(records int64), each func(backup.Fault),
 ) (r backup.Report, err error) {
-	e, err := openStopped(ctx, cfg)
+	open, log := openEmbedded, slog.New(slog.DiscardHandler)
+	if !cfg.Database.IsZero() {
+		open = openDatabase
+	}
+	e, err := open(ctx, cfg, log)
+	if weir.CodeOf(err) == weir.Unavailable && cfg.Database.IsZero() {
+		err = weir.E("verify", weir.Unavailable, "%w (of a server that runs, make a backup and verify that)", err)
+	}
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, e.close()) }()
 	e.stores.Told = told
 	return backup.Verify(ctx, e.stores, each)
-}
-
-// openStopped opens what no server has, and makes nothing.
-func openStopped(ctx context.Context, cfg config.Config) (*engine, error) {
-	log := slog.New(slog.DiscardHandler)
-	if !cfg.Database.IsZero() {
-		applied, pending, err := migrations(ctx, cfg)
-		switch {
-		case err != nil:
-			return nil, err
-		case len(applied) == 0:
-			return nil, weir.E("verify", weir.NotFound, "there is no data in the database")
-		case len(pending) > 0:
-			return nil, weir.E("verify", weir.Conflict, "the database lacks %s: weir migrate applies it", pending[0].Name)
-		}
-		return openDatabase(ctx, cfg, log)
-	}
-	if _, err := os.Stat(filepath.Join(cfg.Data, journalDir)); errors.Is(err, fs.ErrNotExist) {
-		return nil, weir.E("verify", weir.NotFound, "there is no data in %s", cfg.Data)
-	}
-	e, err := openEmbedded(ctx, cfg, log)
-	if weir.CodeOf(err) == weir.Unavailable {
-		err = weir.E("verify", weir.Unavailable, "%w (of a server that runs, make a backup and verify that)", err)
-	}
-	return e, err
 }
 
 // checks is how a journal looks for damage in its files.

@@ -12,6 +12,7 @@ import (
 	"weir"
 	"weir/client"
 	"weir/internal/app"
+	"weir/internal/backup"
 	"weir/internal/config"
 )
 
@@ -75,5 +76,26 @@ func bearsALaterSchema(t *testing.T, cfg config.Config, open func() *sql.DB) {
 		if _, err := app.Migrate(t.Context(), cfg, how); weir.CodeOf(err) != weir.Conflict {
 			t.Errorf("migrate %+v: %v", how, err)
 		}
+	}
+}
+
+// Verifying must not be what keeps the older weir from starting again.
+func TestVerifyLeavesWhatAnOlderWeirLeftAsItIs(t *testing.T) {
+	t.Parallel()
+	cfg := configured(unpacked(t, 2))
+	fault := func(f backup.Fault) { t.Errorf("%+v", f) }
+
+	_, err := app.Verify(t.Context(), cfg, nil, fault)
+	all, looked := app.Migrate(t.Context(), cfg, app.Migrating{Status: true})
+	report, copied := app.VerifyCopy(t.Context(), cfg.Data, fault)
+
+	if weir.CodeOf(err) != weir.Conflict || !strings.Contains(err.Error(), "0002_upkeep.sql") {
+		t.Errorf("an older directory: %v", err)
+	}
+	if looked != nil || len(all) < 2 || all[1].At != 0 {
+		t.Errorf("then it has %+v, %v", all, looked)
+	}
+	if copied != nil || report.Records == 0 {
+		t.Errorf("a copy: %+v, %v", report, copied)
 	}
 }

@@ -23,6 +23,8 @@ type Programs struct {
 	// Verify verifies a directory, or a database, that no server has. Each hears
 	// of every fault.
 	Verify func(ctx context.Context, cfg config.Config, told func(records int64), each func(backup.Fault)) (backup.Report, error)
+	// VerifyCopy verifies a directory that Verify would first have migrated.
+	VerifyCopy func(ctx context.Context, dir string, each func(backup.Fault)) (backup.Report, error)
 }
 
 // Room is what the commands take of the command line.
@@ -197,9 +199,7 @@ func (r *Room) verifyFile(ctx context.Context, path string, each func(backup.Fau
 	if _, err := backup.Extract(ctx, f, dir, nil); err != nil {
 		return report, err
 	}
-	cfg := config.Default()
-	cfg.Data = dir
-	return r.Programs.Verify(ctx, cfg, nil, each)
+	return r.Programs.VerifyCopy(ctx, dir, each)
 }
 
 func writeReport(w io.Writer, r *backup.Report) {

@@ -141,11 +141,9 @@ with it.`,
 		Args:    r.Args("NAME"),
 		RunE: r.Call(func(ctx context.Context, c *client.Client, args []string) error {
 			name := show.Printable(args[0])
-			if confirm != args[0] {
-				question := "this deletes the project " + name + " with everything in it, for ever; its name, to go on: "
-				if err := r.Confirm(ctx, question, args[0], "--confirm "+name); err != nil {
-					return err
-				}
+			question := "this deletes the project " + name + " with everything in it, for ever; its name, to go on: "
+			if err := r.sure(ctx, question, args[0], confirm); err != nil {
+				return err
 			}
 			if err := c.DeleteProject(ctx, args[0]); err != nil {
 				return err
@@ -182,11 +180,9 @@ What an erasure does not reach, such as backups, is in docs/security.md.`,
 		Args:    r.Args("SUBJECT"),
 		RunE: r.Call(func(ctx context.Context, c *client.Client, args []string) error {
 			subject := show.Printable(args[0])
-			if confirm != args[0] {
-				question := "this erases all events of the subject " + subject + ", for ever; the subject, to go on: "
-				if err := r.Confirm(ctx, question, args[0], "--confirm "+subject); err != nil {
-					return err
-				}
+			question := "this erases all events of the subject " + subject + ", for ever; the subject, to go on: "
+			if err := r.sure(ctx, question, args[0], confirm); err != nil {
+				return err
 			}
 			e, err := c.Erase(ctx, args[0])
 			if err != nil {
@@ -216,4 +212,15 @@ records are gone.`,
 			})
 		}),
 	})
+}
+
+// sure asks for a word, unless it was given as --confirm.
+func (r *Room) sure(ctx context.Context, question, word, given string) error {
+	switch given {
+	case word:
+		return nil
+	case "":
+		return r.Confirm(ctx, question, word, "--confirm "+show.Printable(word))
+	}
+	return weir.E("", weir.Invalid, "--confirm is %q and not %q: nothing is done", given, word)
 }

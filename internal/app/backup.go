@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"weir"
@@ -110,7 +111,7 @@ func verify(
 		open = openDatabase
 	}
 	e, err := open(ctx, cfg, log)
-	if weir.CodeOf(err) == weir.Unavailable && cfg.Database.IsZero() {
+	if errors.Is(err, syscall.EWOULDBLOCK) { // somebody has the directory
 		err = weir.E("verify", weir.Unavailable, "%w (of a server that runs, make a backup and verify that)", err)
 	}
 	if err != nil {
@@ -125,7 +126,7 @@ func verify(
 func checks(j *chapter.Journal) func(context.Context, func(backup.Fault)) error {
 	return func(ctx context.Context, each func(backup.Fault)) error {
 		return j.Check(ctx, func(f journal.Fault) error {
-			each(backup.Fault{Where: placeOf(f), What: f.What})
+			each(backup.Fault{Where: placeOf(f), What: f.What, Do: f.Do})
 			return nil
 		})
 	}

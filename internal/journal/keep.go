@@ -76,4 +76,5 @@ type Fault struct {
 	File        string
 	First, Last weir.Seq // of the records that are concerned; 0 where none are
 	What        string
+	Do          string // what mends it; "" where only a backup does
 }

@@ -118,8 +118,10 @@ func TestCheckNamesWhatIsDamaged(t *testing.T) {
 		switch {
 		case name == "" && len(found) > 0:
 			t.Errorf("nothing is damaged, and found %+v", found)
-		case name != "" && (len(found) == 0 || found[0].File != name):
+		case name != "" && (len(found) != 1 || found[0].File != name):
 			t.Errorf("%s of %d bytes is damaged, and found %+v", name, end, found)
+		case name == index && found[0].Do == "":
+			t.Errorf("it is not said that the next start mends %+v", found)
 		case name == chapter && (found[0].First != 1 || found[0].Last != 2):
 			t.Errorf("found %+v", found)
 		}

@@ -113,7 +113,7 @@ func (j *Journal) Check(ctx context.Context, each func(journal.Fault) error) err
 			err = errors.Join(err, d.Close())
 		}
 		if err != nil {
-			if err := each(journal.Fault{File: name, What: err.Error()}); err != nil {
+			if err := each(journal.Fault{File: name, What: err.Error(), Do: "nothing: the next start makes it anew"}); err != nil {
 				return err
 			}
 		}

@@ -66,7 +66,7 @@ func (s *scan) active(ctx context.Context, f *file.Chapter) (*frame.Reader, erro
 		}
 		if g.Synced > r.Off {
 			return nil, weir.E("open journal", weir.Unavailable,
-				"chapter %s is damaged at byte %d, record %d, though it was durable up to byte %d: see weir verify",
+				"chapter %s is damaged at byte %d, record %d, though it was durable up to byte %d: restore from a backup",
 				f.Name, r.Off, r.Next, g.Synced)
 		}
 		off = past

@@ -13,11 +13,17 @@ import (
 )
 
 // Check reads the whole chapter and its index, which must be that of the chapter
-// byte for byte, and says what is not as it was written. Each ends it by an
-// error, which it returns.
+// byte for byte, and says what is not as it was written. Of a chapter that lost
+// something the index cannot be told: it may know what is no longer there. Each
+// ends it by an error, which it returns.
 func (c *Chapter) Check(ctx context.Context, each func(journal.Fault) error) error {
 	pause := func() error { return ctx.Err() }
 	same := &comparison{}
+	whole := true
+	fault := func(first, last weir.Seq, what string) error {
+		whole = false
+		return each(journal.Fault{File: c.Name, First: first, Last: last, What: what})
+	}
 	if x := c.Index(); x != nil {
 		same.with = x.Disk
 	}
@@ -30,21 +36,22 @@ func (c *Chapter) Check(ctx context.Context, each func(journal.Fault) error) err
 			return b.Add(row, hashes)
 		},
 		Lost: func(first, last weir.Seq) error {
-			return each(journal.Fault{File: c.Name, First: first, Last: last, What: "these records are not as they were written"})
+			return fault(first, last, "these records are not as they were written")
 		},
 		Bad: func(first, last weir.Seq, why error) error {
-			return each(journal.Fault{File: c.Name, First: first, Last: last, What: why.Error()})
+			return fault(first, last, why.Error())
 		},
 	})
 	if err == nil {
 		err = b.Finish(pause)
 	}
-	if err != nil || same.differs == 0 {
+	if err != nil || same.differs == 0 || !whole {
 		return err
 	}
 	return each(journal.Fault{
 		File: c.IndexName(), First: c.First, Last: c.Through(),
-		What: fmt.Sprintf("%d pages are not what the chapter says; without the file, it is made anew at the next start", same.differs),
+		What: fmt.Sprintf("%d of its pages are not what the chapter says", same.differs),
+		Do:   "delete this file while no server runs: the next start makes it anew from the chapter",
 	})
 }
 

@@ -74,7 +74,7 @@ func (h *Header) Decode(name string, b []byte) (uint32, error) {
 	}
 	crc := le.Uint32(b[end:])
 	if Sum(b[:end]) != crc {
-		return 0, weir.E("open journal", weir.Unavailable, "the header of chapter %s is damaged", name)
+		return 0, weir.E("open journal", weir.Unavailable, "the header of chapter %s is damaged: restore from a backup", name)
 	}
 	copy(h.DataID[:], b[16:])
 	h.ID, h.Number = le.Uint64(b[32:]), le.Uint64(b[40:])

@@ -81,5 +81,5 @@ func sum(b []byte) uint32 {
 }
 
 func damaged(format string, args ...any) error {
-	return weir.E("open journal", weir.Unavailable, "the manifest of the journal is damaged: "+format+": see weir verify", args...)
+	return weir.E("open journal", weir.Unavailable, "the manifest of the journal is damaged: "+format+": restore from a backup", args...)
 }

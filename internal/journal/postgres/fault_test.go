@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"weir"
 	"weir/internal/journal"
@@ -321,4 +322,50 @@ func newParts(batches ...weir.Batch) (parts []*part) {
 		parts = append(parts, &c.parts[i])
 	}
 	return parts
+}
+
+// TestAppendsDoNotSlowDownWhileADumpRuns counts what appends look at, with all
+// versions of the head's row kept by who reads an old snapshot.
+func TestAppendsDoNotSlowDownWhileADumpRuns(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t)
+	db := openDB(t, url)
+	j := open(t, db)
+	j.mustAppend(t, free(event("first")))
+	dump, err := db.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = dump.Rollback(t.Context()) }()
+	if _, err := dump.Exec(t.Context(), `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET LOCAL idle_in_transaction_session_timeout = 0; SELECT 1 FROM heads`, pgx.QueryExecModeSimpleProtocol); err != nil {
+		t.Fatal(err)
+	}
+	pgtest.Exec(t, url, `DO $$ BEGIN FOR i IN 1..5000 LOOP
+  UPDATE heads SET at_us = at_us + 1; UPDATE appends SET at_us = at_us + 1; COMMIT;
+END LOOP; END $$`)
+	const appends = 50
+	looked := func() (n int) {
+		pgtest.Exec(t, url, `SELECT pg_stat_force_next_flush()`)
+		err := db.QueryRow(t.Context(), `SELECT sum(heap_blks_hit + heap_blks_read) FROM pg_statio_user_tables WHERE relname IN ('heads', 'appends', 'floors')`).Scan(&n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	_ = j.Close()
+	other := openDB(t, url) // a session tells what it did when it ends
+	before, j := looked(), open(t, other)
+
+	for i := range appends {
+		j.mustAppend(t, free(event(fmt.Sprint(i))))
+		if got, err := j.Records(t.Context(), []weir.Seq{1}); err != nil || got[0] == nil {
+			t.Fatal(got, err)
+		}
+	}
+
+	_ = j.Close()
+	other.Close()
+	if n := looked() - before; n == 0 || n > appends*40 {
+		t.Errorf("%d appends looked at %d pages", appends, n)
+	}
 }

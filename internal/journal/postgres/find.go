@@ -25,7 +25,7 @@ UNION ALL
 (SELECT k.seq, k.at_us, k.body FROM kept_links AS l CROSS JOIN LATERAL (
   SELECT seq, at_us, body FROM kept WHERE shard = $1 AND seq = l.seq LIMIT 1
 ) AS k
-WHERE l.shard = $1 AND l.hash = $2 AND l.seq < (SELECT floor FROM heads WHERE shard = $1) AND l.seq <= $4
+WHERE l.shard = $1 AND l.hash = $2 AND l.seq < (SELECT floor FROM floors WHERE shard = $1) AND l.seq <= $4
   AND k.at_us >= $7 AND k.at_us < $8 ORDER BY l.seq DESC LIMIT $9)
 ORDER BY seq DESC LIMIT $9`
 
@@ -33,7 +33,7 @@ ORDER BY seq DESC LIMIT $9`
 WHERE shard = $1 AND seq >= $2 AND seq <= $3 AND day >= $4 AND day <= $5 ORDER BY seq DESC LIMIT $8)
 UNION ALL
 (SELECT seq, at_us, body FROM kept
-WHERE shard = $1 AND seq < (SELECT floor FROM heads WHERE shard = $1) AND seq <= $3
+WHERE shard = $1 AND seq < (SELECT floor FROM floors WHERE shard = $1) AND seq <= $3
   AND at_us >= $6 AND at_us < $7 ORDER BY seq DESC LIMIT $8)
 ORDER BY seq DESC LIMIT $8`
 )

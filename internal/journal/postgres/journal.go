@@ -68,7 +68,8 @@ const (
 const (
 	selectDurable  = `SELECT name || ' = ' || setting FROM pg_settings WHERE name IN ('synchronous_commit', 'fsync') AND setting = 'off'`
 	makePartitions = `SELECT make_partitions($1)`
-	insertHead     = `INSERT INTO heads (shard, head, at_us, floor) VALUES ($1, 0, 0, 1) ON CONFLICT DO NOTHING`
+	insertHead     = `WITH made AS (INSERT INTO heads (shard, head, at_us) VALUES ($1, 0, 0) ON CONFLICT DO NOTHING RETURNING shard)
+INSERT INTO floors (shard, floor) SELECT shard, 1 FROM made`
 )
 
 // Open returns the journal in a database that is migrated, and warns where the
@@ -248,9 +249,9 @@ type day struct {
 
 const (
 	perDay     = 24 * 60 * 60 * 1_000_000
-	selectHead = `SELECT h.head, h.floor,
+	selectHead = `SELECT h.head, f.floor,
   array(SELECT day FROM days WHERE shard = $1 ORDER BY day), array(SELECT first FROM days WHERE shard = $1 ORDER BY day)
-FROM heads AS h WHERE h.shard = $1`
+FROM heads AS h JOIN floors AS f USING (shard) WHERE h.shard BETWEEN $1 AND $1 ORDER BY h.shard DESC LIMIT 1`
 )
 
 // Look asks the database where the head is now. Who has just been given the shard

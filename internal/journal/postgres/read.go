@@ -23,7 +23,7 @@ const (
 ) AS r WHERE before < $5 ORDER BY seq`
 
 	selectKept = `SELECT seq, at_us, body FROM kept
-WHERE shard = $1 AND seq > $2 AND seq < (SELECT floor FROM heads WHERE shard = $1) ORDER BY seq LIMIT $3`
+WHERE shard = $1 AND seq > $2 AND seq < (SELECT floor FROM floors WHERE shard = $1) ORDER BY seq LIMIT $3`
 
 	selectPlaces = `SELECT r.seq, r.at_us, r.body
 FROM unnest($2::bigint[], $3::integer[], $4::integer[]) AS q (seq, since, until) CROSS JOIN LATERAL (
@@ -32,7 +32,7 @@ FROM unnest($2::bigint[], $3::integer[], $4::integer[]) AS q (seq, since, until)
 UNION ALL
 SELECT k.seq, k.at_us, k.body FROM unnest($2::bigint[]) AS q (seq) CROSS JOIN LATERAL (
   SELECT seq, at_us, body FROM kept
-  WHERE shard = $1 AND seq = q.seq AND seq < (SELECT floor FROM heads WHERE shard = $1) LIMIT 1
+  WHERE shard = $1 AND seq = q.seq AND seq < (SELECT floor FROM floors WHERE shard = $1) LIMIT 1
 ) AS k`
 
 	selectSeen = `SELECT seq, at_us FROM seen WHERE shard = $1 AND fingerprint = $2 LIMIT 1`

@@ -148,9 +148,10 @@ func (j *Journal) together(ctx context.Context, op string, f func(*pgx.Batch)) e
 
 const (
 	waitShortly = `SET LOCAL lock_timeout = '300ms'`
+	lockHead    = `SELECT head FROM heads WHERE shard = $1 FOR NO KEY UPDATE`
 	// Only a day that ends at next: another began there, or nothing was appended since.
-	moveFloor = `UPDATE heads SET floor = $2
-WHERE shard = $1 AND floor < $2 AND (head = $2 - 1 OR EXISTS (SELECT 1 FROM days WHERE shard = $1 AND first = $2)) RETURNING head`
+	moveFloor = `UPDATE floors SET floor = $2
+WHERE shard = $1 AND floor < $2 AND ($3 = $2 - 1 OR EXISTS (SELECT 1 FROM days WHERE shard = $1 AND first = $2)) RETURNING floor`
 	deleteDay = `DELETE FROM days WHERE shard = $1 AND day = $2`
 	raiseDay  = `UPDATE days SET first = $3 WHERE shard = $1 AND day = $2`
 	sizeOfDay = `SELECT coalesce(sum(pg_total_relation_size(to_regclass(name))), 0)::bigint FROM unnest($1::text[]) AS t (name)`
@@ -163,8 +164,11 @@ func (j *Journal) dropDay(ctx context.Context, d day, next weir.Seq) (journal.Tr
 	done := journal.Trimmed{Records: j.trim.gone, More: true}
 	names := []string{fmt.Sprint("records_", d.number), fmt.Sprint("links_", d.number)}
 	drop := func(tx pgx.Tx) error {
-		var head int64
-		if err := tx.QueryRow(ctx, moveFloor, j.shard, int64(next)).Scan(&head); err != nil {
+		var head, floor int64
+		if err := tx.QueryRow(ctx, lockHead, j.shard).Scan(&head); err != nil {
+			return err
+		}
+		if err := tx.QueryRow(ctx, moveFloor, j.shard, int64(next), head).Scan(&floor); err != nil {
 			return err
 		}
 		if err := tx.QueryRow(ctx, sizeOfDay, names).Scan(&done.Bytes); err != nil {

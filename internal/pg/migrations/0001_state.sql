@@ -203,16 +203,22 @@ CREATE TABLE nodes (
 ) WITH (fillfactor = 50);
 
 -- The journal of a shard: seqs from 1 without gaps, in the order in which they are
--- committed, because who gives them out holds the row. floor is the first seq that
--- stands in records; before it there is only what is kept.
+-- committed, because who gives them out holds the row.
 CREATE TABLE heads (
   shard smallint PRIMARY KEY CHECK (shard BETWEEN 0 AND 1023),
   head  bigint NOT NULL CHECK (head >= 0),
-  at_us bigint NOT NULL,
-  floor bigint NOT NULL CHECK (floor > 0)
+  at_us bigint NOT NULL
 ) WITH (fillfactor = 10);
 
-INSERT INTO heads (shard, head, at_us, floor) VALUES (0, 0, 0, 1);
+-- The first seq that stands in records; before it there is only what is kept. It
+-- stands apart from the head, whose row changes with every append.
+CREATE TABLE floors (
+  shard smallint PRIMARY KEY REFERENCES heads (shard),
+  floor bigint NOT NULL CHECK (floor > 0)
+);
+
+INSERT INTO heads (shard, head, at_us) VALUES (0, 0, 0);
+INSERT INTO floors (shard, floor) VALUES (0, 1);
 
 -- The first seq of each day that has records.
 CREATE TABLE days (
@@ -315,6 +321,10 @@ END $$;
 -- Called again with its number, after it was done, it answers the same. It commits
 -- by itself: a client that stops before it has sent the end of its message keeps
 -- nobody waiting.
+--
+-- While a dump runs, all versions of a row stay. So the two rows that every append
+-- changes are looked for from the end of their index, where the newest stands, which
+-- the planner does not do where it sees that there is one; and changed where found.
 CREATE PROCEDURE append_records(
   this smallint, this_appender uuid, this_number bigint, not_before bigint,
   bodies bytea[], fingerprints uuid[], batches integer[], opens boolean[], hashes bigint[], owners integer[],
@@ -322,8 +332,8 @@ CREATE PROCEDURE append_records(
 ) LANGUAGE plpgsql AS $$
 DECLARE
   shut      integer; -- the week of the head: those before take no more rows
-  was       heads%ROWTYPE;
-  mine      appends%ROWTYPE;
+  was       record; -- of heads
+  mine      record; -- of appends
   done      boolean;
   at        bigint;
   today     integer;
@@ -331,14 +341,16 @@ DECLARE
   old_ats   bigint[];
 BEGIN
   PERFORM set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true);
-  shut := (SELECT at_us / 604800000000 FROM heads WHERE shard = this);
+  shut := (SELECT at_us / 604800000000 FROM heads WHERE shard BETWEEN this AND this ORDER BY shard DESC LIMIT 1);
   SELECT array_agg(coalesce(s.seq, 0) ORDER BY f.nth), array_agg(coalesce(s.at_us, 0) ORDER BY f.nth) INTO old_seqs, old_ats
   FROM unnest(fingerprints) WITH ORDINALITY AS f (id, nth) LEFT JOIN LATERAL (
     SELECT seq, at_us FROM seen WHERE shard = this AND fingerprint = f.id AND week < shut LIMIT 1
   ) AS s ON true;
 
-  SELECT * INTO STRICT was FROM heads WHERE shard = this FOR NO KEY UPDATE;
-  SELECT * INTO mine FROM appends WHERE shard = this AND appender = this_appender;
+  SELECT ctid AS stands, head, at_us INTO STRICT was FROM heads
+    WHERE shard BETWEEN this AND this ORDER BY shard DESC LIMIT 1 FOR NO KEY UPDATE;
+  SELECT ctid AS stands, number, first, at_us INTO mine FROM appends
+    WHERE shard = this AND appender BETWEEN this_appender AND this_appender ORDER BY appender DESC LIMIT 1;
   IF mine.number > this_number THEN
     RAISE EXCEPTION 'append % of this process came after %', this_number, mine.number;
   END IF;
@@ -389,12 +401,15 @@ BEGIN
   INSERT INTO links (day, shard, hash, seq)
     SELECT today, this, l.hash, seqs[l.owner] FROM unnest(hashes, owners) AS l (hash, owner)
     WHERE written[l.owner] ORDER BY l.hash;
-  UPDATE heads SET head = new_head, at_us = at WHERE shard = this;
+  UPDATE heads SET head = new_head, at_us = at WHERE ctid = was.stands;
   IF today > was.at_us / 86400000000 THEN
     INSERT INTO days (shard, day, first) VALUES (this, today, was.head + 1) ON CONFLICT DO NOTHING;
   END IF;
-  INSERT INTO appends (shard, appender, number, first, at_us) VALUES (this, this_appender, this_number, was.head + 1, at)
-    ON CONFLICT (shard, appender) DO UPDATE SET number = excluded.number, first = excluded.first, at_us = excluded.at_us;
+  IF mine.number IS NULL THEN
+    INSERT INTO appends (shard, appender, number, first, at_us) VALUES (this, this_appender, this_number, was.head + 1, at);
+  ELSE
+    UPDATE appends SET number = this_number, first = was.head + 1, at_us = at WHERE ctid = mine.stands;
+  END IF;
   COMMIT;
 END $$;
 

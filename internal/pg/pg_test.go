@@ -109,3 +109,27 @@ func TestPeopleAreNotToldWhereTheDatabaseIs(t *testing.T) {
 		t.Errorf("logs have %v", err)
 	}
 }
+
+func TestWhoLacksARightIsToldWhatToGiveIt(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t)
+	pgtest.Exec(t, url, `DO $$ BEGIN CREATE ROLE weir_without_rights; EXCEPTION WHEN duplicate_object THEN END $$;
+DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO weir_without_rights', current_database()); END $$`)
+
+	db, err := pg.Open(t.Context(), pg.Options{URL: url + and(url) + "role=weir_without_rights"})
+	if err == nil {
+		db.Close()
+	}
+
+	if err == nil || !strings.Contains(err.Error(), "let it own the database") {
+		t.Error(err)
+	}
+}
+
+// and is what stands before one more parameter of an address.
+func and(url string) string {
+	if strings.Contains(url, "?") {
+		return "&"
+	}
+	return "?"
+}

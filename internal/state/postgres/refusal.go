@@ -14,7 +14,7 @@ const (
 	refusalCountColumns = `project, code, door, n`
 
 	// Refusals are numbered by one at a time.
-	lockRefusals = `SELECT pg_advisory_xact_lock(1465149778, 2)`
+	lockRefusals = `SELECT pg_advisory_xact_lock(1465149778, 4)`
 	putRefusals  = `INSERT INTO refusals (` + refusalColumns + `)
 SELECT project, coalesce((SELECT max(n) FROM refusals WHERE project = f.project), 0) + row_number() OVER (PARTITION BY project ORDER BY nth),
   at_us, door, code, reason, field, source, id, type

@@ -166,3 +166,15 @@ func TestTextThatIsNoneIsKeptAsFarAsItIs(t *testing.T) {
 		t.Errorf("what cannot be kept stops all flushes: %v", err)
 	}
 }
+
+func TestRefusalsAreAddedWhileOneNodeDoesWhatItDoesAlone(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, Options{})
+
+	err := s.db.Alone(t.Context(), func(ctx context.Context) error {
+		return s.AddRefusals(ctx, []weir.Refusal{{Project: 1, Door: "api", Code: weir.Invalid}})
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

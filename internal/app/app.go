@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"runtime/debug"
 	"time"
 
@@ -98,6 +100,9 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err
 	if cfg.Database.IsZero() {
 		a.engine, err = openEmbedded(ctx, cfg, log)
 	} else {
+		if _, err := os.Stat(filepath.Join(cfg.Data, journalDir)); err == nil {
+			log.Warn("what the data directory has is not read: the database has everything", "data", cfg.Data)
+		}
 		a.engine, err = openDatabase(ctx, cfg, log)
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"log/slog"
 	"strings"
 	"testing"
@@ -76,5 +77,33 @@ func TestADatabaseIsMigratedAheadOfItsNodes(t *testing.T) {
 	}
 	if !strings.Contains(text, "CREATE TABLE meta") || none != "" {
 		t.Errorf("the text of what is lacking: %.100s, then %.100s", text, none)
+	}
+}
+
+// Who gives a server a database sees an empty server, and is told why.
+func TestADirectoryIsNotReadWhereThereIsADatabase(t *testing.T) {
+	t.Parallel()
+	cfg := config.Default()
+	cfg.Data, cfg.Listen = t.TempDir(), "127.0.0.1:0"
+	alone, err := Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := alone.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Database = config.NewDatabase(pgtest.New(t))
+	var logged bytes.Buffer
+
+	a, err := Open(t.Context(), cfg, slog.New(slog.NewTextHandler(&logged, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+
+	if !strings.Contains(logged.String(), "what the data directory has is not read") {
+		t.Errorf("%s", &logged)
 	}
 }

@@ -197,7 +197,7 @@ func (c *cluster) reign(ctx context.Context, t *leader.Tenure) error {
 	}
 	d := dispatch.New(dispatch.Options{
 		Journal: c.journal, State: toldState{c.checkpoint(t.Token), c.db}, Blobs: c.blobs, Applied: c.applied, Logger: c.log,
-		Node: c.config.Node, Held: t.Held, Nodes: granting{c.state, c.db}, Grace: tryGrace, Newer: journal.ErrNewer,
+		Node: c.config.Node, Held: t.Held, Nodes: granting{c.state, c.db}, Grace: tryGrace, Clock: c.clock, Newer: journal.ErrNewer,
 		OriginLimit: c.config.Limits.Origin, Slots: c.slots(),
 	})
 	c.dispatch.Begin(d)
@@ -364,6 +364,7 @@ func openDatabase(ctx context.Context, cfg config.Config, log *slog.Logger) (*en
 		checkpoint: func(token int64) dispatch.State { return s.Tenure(token) },
 		first:      db.Alone,
 		among:      &shared{db: db, state: s, look: j.Look},
+		clock:      db.Now,
 		kept:       s, past: j,
 		sweeper: func(is named) sweep { return (&pgblob.Sweeper{Store: b, Named: is}).Sweep },
 		prepare: func(context.Context) error { return nil },

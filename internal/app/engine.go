@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"io"
+	"time"
 
 	"weir"
 	"weir/internal/api"
@@ -33,6 +34,7 @@ type engine struct {
 	among      *shared                                                         // nil: this process is alone
 	sweeper    func(named) sweep
 	prepare    func(ctx context.Context) error // what the engine wants done every hour
+	clock      func() time.Time                // by which records are accepted; nil: time.Now
 	stores     backup.Stores                   // the same, to be verified
 	close      func() error
 }

@@ -36,7 +36,7 @@ func (a *App) wireUpkeep(ctx context.Context) error {
 	a.upkeep = upkeep.New(upkeep.Options{
 		Journal: upkeepJournal{a.journal, a.past}, State: upkeepState{a.control, a.kept}, Erasures: a.kept, Hiding: a.hiding,
 		Settle: func(ctx context.Context, seq weir.Seq) error { return a.rooms.dispatch.Settle(ctx, seq) },
-		Sweep:  a.sweeper(a.named), Prepare: a.prepare, Retention: a.config.Retention.Std(), Logger: a.log, Metrics: a.metrics,
+		Sweep:  a.sweeper(a.named), Prepare: a.prepare, Clock: a.clock, Retention: a.config.Retention.Std(), Logger: a.log, Metrics: a.metrics,
 	})
 	return a.hiding.Refresh(ctx)
 }

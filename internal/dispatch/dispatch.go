@@ -58,8 +58,9 @@ type Options struct {
 	// With several processes, Held reports whether this one still has the shard: it
 	// must turn false before another may dispatch. Nil: there is no other.
 	Held  func() bool
-	Nodes Nodes         // nil: there are no others to try runs
-	Grace time.Duration // for tries of the workers here when Run's ctx ends; 0: they ended before
+	Nodes Nodes            // nil: there are no others to try runs
+	Grace time.Duration    // for tries of the workers here when Run's ctx ends; 0: they ended before
+	Clock func() time.Time // by which records are accepted; nil: time.Now
 
 	// Newer is in the chain of the journal's error at a record of a format that
 	// this program does not know: another must go on. Other Unavailable ones pass.
@@ -143,6 +144,9 @@ type running struct {
 func New(o Options) *Dispatcher {
 	if o.OriginLimit == 0 {
 		o.OriginLimit = 64
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
 	}
 	if o.FlushEvery == 0 {
 		o.FlushEvery = time.Second
@@ -357,9 +361,9 @@ func laneRun(run *weir.Run) lane.Run {
 	return lane.Run{ID: run.ID, Lane: run.Lane, Due: run.Due, Turn: run.Queued, Holds: run.Holds, Fresh: run.N == 0}
 }
 
-// now is the time by which runs are due: the wall clock's, or the journal's
+// now is the time by which runs are due: the clock's, or the journal's
 // where that is ahead.
 func (d *Dispatcher) now() weir.Time {
 	_, at := d.fold.Cursor()
-	return max(at, weir.TimeOf(time.Now()))
+	return max(at, weir.TimeOf(d.Clock()))
 }

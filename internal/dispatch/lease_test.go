@@ -1,10 +1,12 @@
 package dispatch_test
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
 	"weir"
+	"weir/internal/dispatch"
 )
 
 var (
@@ -254,5 +256,28 @@ func TestEnterIsShutForARunThatIsNotRunning(t *testing.T) {
 		if _, ok := r.d.Enter(t.Context(), l.Run.ID, "https://x.example"); ok {
 			t.Error("a gate opened for a run that has ended")
 		}
+	})
+}
+
+func TestRunsAreDueByTheClockOfTheJournalNotOfThisMachine(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.start(1)
+		r.apply(each, p)
+		r.event("a")
+		l := r.wantTaken(1)[0]
+		r.change(l, weir.Retrying, time.Hour)
+		r.finish(l)
+		r.end()
+
+		r.workers = &workers{free: 1}
+		r.startWith(dispatch.Options{
+			Journal: r.refuse, State: r.state, Blobs: r.blobs, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Node: "n1",
+			Clock: func() time.Time { return time.Now().Add(59 * time.Minute) },
+		})
+		r.wait(30 * time.Second)
+		r.wantTaken(0)
+		r.wait(31 * time.Second)
+		r.wantTaken(1)
 	})
 }

@@ -37,6 +37,7 @@ type DB struct {
 	id    [16]byte
 	log   *slog.Logger
 	hints *hints
+	clock clock
 }
 
 const (

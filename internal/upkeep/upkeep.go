@@ -59,7 +59,8 @@ type Options struct {
 	// Prepare does what the engine wants done every hour.
 	Prepare func(ctx context.Context) error
 
-	Retention time.Duration // of projects that say nothing
+	Clock     func() time.Time // by which records are accepted; nil: time.Now
+	Retention time.Duration    // of projects that say nothing
 	Logger    *slog.Logger
 	Metrics   *obs.Metrics
 }
@@ -80,7 +81,12 @@ type Loop struct {
 }
 
 // New returns a loop; Run does its work.
-func New(o Options) *Loop { return &Loop{Options: o, metrics: newMetrics(o.Metrics)} }
+func New(o Options) *Loop {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	return &Loop{Options: o, metrics: newMetrics(o.Metrics)}
+}
 
 // Run does what is to be done until ctx ends. It may be called again after that.
 func (l *Loop) Run(ctx context.Context) error {
@@ -105,7 +111,7 @@ func (l *Loop) Run(ctx context.Context) error {
 func (l *Loop) pass(ctx context.Context) time.Time {
 	began := time.Now()
 	projects, err := l.State.Projects(ctx)
-	cut := l.cutoffs(projects, began)
+	cut := l.cutoffs(projects, l.Clock())
 	if err == nil {
 		err = errors.Join(l.Prepare(ctx), l.keep(ctx, cut), l.sweep(ctx))
 	}

@@ -36,7 +36,7 @@ SELECT * FROM registered`
 
 	// A started_us names the process: another takes the name later.
 	beatNode = `UPDATE nodes SET seen_us = ` + clock + `, draining = $3, slots = $4, free = $5, share = $6
-WHERE name = $1 AND started_us = $2 RETURNING ordered`
+WHERE name = $1 AND started_us = $2 RETURNING ordered, seen_us`
 
 	selectNode  = `SELECT ` + nodeColumns + `, ` + nodeIsDead + ` FROM nodes WHERE name = $2`
 	selectNodes = `SELECT ` + nodeColumns + `, ` + nodeIsDead + ` FROM nodes ORDER BY name`
@@ -57,10 +57,13 @@ func (s *State) Register(ctx context.Context, n weir.Node) (kept weir.Node, ours
 		kept = scanNode(r)
 		return nil
 	}
-	dead := deadAfter.Microseconds()
+	dead, sent := deadAfter.Microseconds(), time.Now()
 	ours, err = s.write(ctx, "register node", registerNode, []any{
 		dead, plain(n.Name), joinDuties(n.Duties), n.Version, n.Draining, int32(n.Slots), int32(n.Free), n.Share,
 	}, scan)
+	if err == nil && ours {
+		s.db.TellTime(sent, kept.Seen.Std())
+	}
 	if err != nil || ours {
 		return kept, ours, err
 	}
@@ -74,10 +77,12 @@ func (s *State) Register(ctx context.Context, n weir.Node) (kept weir.Node, ours
 // Beat says that a node lives, and returns whether somebody ordered it to drain.
 // NotFound: there is none of that name that was started then.
 func (s *State) Beat(ctx context.Context, n weir.Node) (drain bool, err error) {
+	sent := time.Now()
 	found, err := s.write(ctx, "beat", beatNode, []any{
 		plain(n.Name), int64(n.Started), n.Draining, int32(n.Slots), int32(n.Free), n.Share,
 	}, func(r row) error {
 		drain = r.bool(0)
+		s.db.TellTime(sent, r.time(1).Std())
 		return nil
 	})
 	if err == nil && !found {

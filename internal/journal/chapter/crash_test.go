@@ -205,6 +205,32 @@ func TestDamageInASealedChapterLosesOnlyTheRecordThatItHit(t *testing.T) {
 	}
 }
 
+// TestARewriteKeepsWhatCanBeReadOfADamagedChapter has something else be erased
+// from the chapter, and another rewrite after that.
+func TestARewriteKeepsWhatCanBeReadOfADamagedChapter(t *testing.T) {
+	t.Parallel()
+	base := newFaultDisk()
+	o := Options{MaxRecords: 10, Tail: 2}
+	want, end := twoChapters(t, base, o)
+	for at := int64(frame.Start); at < end; at += 13 {
+		d := base.crash(neverKept)
+		damageAt(d, file.Name(1, 0), at)
+		j := start(t, d, o)
+		before := all(t, j)
+		for _, gone := range []int{8, 4} {
+			goes := func(r *weir.Record) bool { return r.Seq == want[gone].Seq }
+
+			if _, err := j.step(t.Context(), new(position), removal{goes: goes, may: func(f *file.Chapter) (bool, error) { return f.First == 1, nil }}); err != nil {
+				t.Fatal(err)
+			}
+
+			before = slices.DeleteFunc(before, goes)
+		}
+		same(t, fmt.Sprint("what is left, damaged at ", at), all(t, j), before)
+		stop(t, j)
+	}
+}
+
 func TestDamageInAnIndexIsMadeGoodFromItsChapter(t *testing.T) {
 	t.Parallel()
 	base := newFaultDisk()

@@ -9,7 +9,6 @@ import (
 	"weir"
 	"weir/internal/journal"
 	"weir/internal/journal/file"
-	"weir/internal/journal/sealed"
 )
 
 // slack is how long records that need not be kept may stay because others in
@@ -212,12 +211,12 @@ var errFound = errors.New("found")
 // removeFrom rewrites a chapter if it has something that goes.
 func (j *Journal) removeFrom(ctx context.Context, f *file.Chapter, r removal) (journal.Trimmed, error) {
 	p := &file.Pacer{Context: ctx}
-	_, err := f.Each(file.Visit{Pause: p.Pause, Record: func(record *weir.Record, _ sealed.Row, _ []byte) error {
+	err := f.EachLeft(func(record *weir.Record, _ []byte) error {
 		if r.goes(record) {
 			return errFound
 		}
 		return nil
-	}})
+	}, p.Pause)
 	if !errors.Is(err, errFound) {
 		return journal.Trimmed{}, err
 	}

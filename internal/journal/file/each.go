@@ -71,6 +71,49 @@ func (c *Chapter) Each(v Visit) (end int64, err error) {
 	return r.Off, err
 }
 
+// EachLeft goes through all records of a sealed chapter that can be read. Of
+// frames that are damaged these are the ones that are not themselves: the index
+// knows where they are, and their sums.
+func (c *Chapter) EachLeft(take func(r *weir.Record, body []byte) error, pause func() error) error {
+	_, err := c.Each(Visit{
+		Pause:  pause,
+		Record: func(r *weir.Record, _ sealed.Row, body []byte) error { return take(r, body) },
+		Lost: func(first, last weir.Seq) error {
+			c.damaged(first, last)
+			return c.eachIndexed(first, last, take)
+		},
+	})
+	return err
+}
+
+// eachIndexed goes through the records of a range by their places.
+func (c *Chapter) eachIndexed(first, last weir.Seq, take func(r *weir.Record, body []byte) error) error {
+	rows := make([]sealed.Row, readRows)
+	for place := c.Place(first); ; {
+		var n int
+		err := c.Ask(func(l Look) (err error) {
+			n, err = l.Rows(rows, place)
+			return err
+		})
+		if err != nil || n == 0 {
+			return err
+		}
+		for _, row := range rows[:n] {
+			if c.Seq(row.Place) > last {
+				return nil
+			}
+			r, err := c.ReadOne(row.Place)
+			if err == nil && r != nil {
+				err = take(r, journal.AppendRecord(nil, r))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		place = rows[n-1].Place + 1
+	}
+}
+
 // Reader returns a reader of its frames, of which the file has size bytes.
 func (c *Chapter) Reader(size int64) *frame.Reader {
 	return frame.NewReader(frame.File{Name: c.Name, ReaderAt: c.Disk, Size: size}, c.Header, c.CRC)

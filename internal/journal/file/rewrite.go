@@ -8,7 +8,6 @@ import (
 	"weir"
 	"weir/internal/journal/disk"
 	"weir/internal/journal/frame"
-	"weir/internal/journal/sealed"
 )
 
 const (
@@ -40,15 +39,15 @@ func (d Dir) Rewrite(from []*Chapter, id uint64, goes func(*weir.Record) bool, p
 	var err error
 	c.Disk, err = disk.Write(d.FS, c.Name, func(f disk.File) error {
 		w = newWriter(c, f, p)
+		take := func(r *weir.Record, body []byte) error {
+			if goes != nil && goes(r) {
+				done.Records, done.Last = done.Records+1, r.Seq
+				return nil
+			}
+			return w.add(r, body)
+		}
 		for _, from := range from {
-			_, err := from.Each(Visit{Pause: p.Pause, Record: func(r *weir.Record, _ sealed.Row, body []byte) error {
-				if goes != nil && goes(r) {
-					done.Records, done.Last = done.Records+1, r.Seq
-					return nil
-				}
-				return w.add(r, body)
-			}})
-			if err != nil {
+			if err := from.EachLeft(take, p.Pause); err != nil {
 				return err
 			}
 		}

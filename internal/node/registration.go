@@ -56,21 +56,25 @@ type Registration struct {
 }
 
 // Register puts the node in. Where one of its name died a moment ago, it waits
-// until it is seen that it is dead. Conflict: that one lives.
+// until it is seen that it is dead, also over a database that is away for a moment.
+// Conflict: that one lives.
 func Register(ctx context.Context, o Options) (*Registration, error) {
 	r := &Registration{Options: o, beats: make(chan struct{}, 1)}
 	r.node = weir.Node{Name: o.Name, Duties: o.Duties, Version: o.Version, Slots: o.Slots}
 	var found weir.Node
+	waits := false
 	for {
 		kept, ours, err := o.Registry.Register(ctx, r.now())
 		switch {
+		case waits && weir.CodeOf(err) == weir.Unavailable:
+			found = weir.Node{} // the next may be this one, if only the answer was lost
 		case err != nil:
 			return nil, err
 		case ours:
 			r.node.Started = kept.Started
 			return r, nil
 		case found.Name == "":
-			found = kept
+			found, waits = kept, true
 			o.Logger.Warn("a node of this name was here a moment ago: waiting to see whether it lives", "node", o.Name, "seen", kept.Seen)
 		case kept.Seen != found.Seen || kept.Started != found.Started:
 			return nil, taken(kept)

@@ -84,6 +84,30 @@ func TestNameOfADeadNodeIsTakenAsSoonAsItIsSeenToBeDead(t *testing.T) {
 	})
 }
 
+func TestNodeThatWaitsForItsNameGoesOnWaitingWhenTheDatabaseIsAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := newDatabase()
+		if _, err := Register(t.Context(), options(t, db)); err != nil { // and dies
+			t.Fatal(err)
+		}
+		registered := make(chan error, 1)
+		go func() {
+			_, err := Register(t.Context(), options(t, db))
+			registered <- err
+		}()
+		pass(beatEvery)
+
+		db.set(func() { db.away = weir.E("", weir.Unavailable, "away") })
+		pass(beatEvery)
+		db.set(func() { db.away = nil })
+
+		if err := <-registered; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestNodeFollowsTheOrderToDrainWithItsNextBeat(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -180,6 +180,7 @@ func (l *Loop) renew(ctx context.Context, t *Tenure, over func()) {
 	ticker := time.NewTicker(l.check)
 	defer ticker.Stop()
 	next, answers := l.Clock()+l.Lease/3, make(chan answer, 1)
+	failing := false
 	for t.Held() {
 		select {
 		case <-ctx.Done():
@@ -188,13 +189,16 @@ func (l *Loop) renew(ctx context.Context, t *Tenure, over func()) {
 			next = a.sent + l.Lease/3
 			switch {
 			case a.err != nil:
-				l.Logger.Warn("renew a hold: trying until it is over", "hold", l.Name, "err", a.err)
+				if !failing {
+					l.Logger.Warn("renew a hold: trying until it is over", "hold", l.Name, "err", a.err)
+				}
 				next = l.Clock() + l.Lease/15
 			case !a.granted:
 				t.until.Store(0)
 			default:
 				l.lengthen(t, a.sent)
 			}
+			failing = a.err != nil
 		case <-ticker.C:
 			if l.Clock() < next {
 				continue

@@ -1,11 +1,14 @@
 package leader_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -118,11 +121,16 @@ type candidate struct {
 
 func compete(t *testing.T, s *store, node string) *candidate {
 	t.Helper()
+	return competeLogging(t, s, node, t.Output())
+}
+
+func competeLogging(t *testing.T, s *store, node string, log io.Writer) *candidate {
+	t.Helper()
 	c := &candidate{
 		node: node, ended: make(chan struct{}), began: make(chan *leader.Tenure, 100), over: make(chan error, 100), result: make(chan error, 1),
 	}
 	loop := leader.New(leader.Options{
-		Store: s, Name: "shard 0", Node: node, Freed: s.freed, Clock: s.clock, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Store: s, Name: "shard 0", Node: node, Freed: s.freed, Clock: s.clock, Logger: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	c.stop = cancel
@@ -271,20 +279,24 @@ func TestANewHolderWaitsTheMarginWhereTheLastOneDidNotRelease(t *testing.T) {
 	})
 }
 
-func TestAShortOutageIsLivedThrough(t *testing.T) {
+func TestAShortOutageIsLivedThroughAndLoggedOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		a := compete(t, s, "a")
+		s, logged := newStore(), &bytes.Buffer{}
+		a := competeLogging(t, s, "a", logged)
 		held := a.wants(t, true)
 
 		s.do(func() { s.away = true })
 		time.Sleep(7 * time.Second)
 		s.do(func() { s.away = false })
 		time.Sleep(time.Minute)
+		synctest.Wait()
 
 		if !held.Held() {
 			t.Error("a lost the hold, which nobody else could have")
+		}
+		if n := strings.Count(logged.String(), "level=WARN"); n != 1 {
+			t.Errorf("%d warnings:\n%s", n, logged)
 		}
 	})
 }

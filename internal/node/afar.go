@@ -99,11 +99,11 @@ func (a *Afar) look(ctx context.Context) (waited bool) {
 	if err == nil && moved {
 		err = a.tellApplied(ctx)
 	}
-	if err != nil && ctx.Err() == nil {
-		a.Logger.Warn("read the cursor", "err", err)
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if err != nil && ctx.Err() == nil && a.failed == nil {
+		a.Logger.Warn("read the cursor: trying until it can be told", "err", err)
+	}
 	a.failed = err
 	if err != nil {
 		return len(a.waiters) > 0

@@ -1,7 +1,10 @@
 package node
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,6 +92,25 @@ func TestReaderElsewhereWaitsForTheStoredCursor(t *testing.T) {
 		m.rig.db.set(func() { m.rig.db.away = weir.E("", weir.Unavailable, "away") })
 		if err := m.settle(t, 6, 2*time.Second); weir.CodeOf(err) != weir.Unavailable {
 			t.Errorf("without the database: %v", err)
+		}
+	})
+}
+
+func TestADatabaseThatIsAwayIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, logged := newRig(t, 4), &bytes.Buffer{}
+		start(t, NewAfar(AfarOptions{State: r.db, Logger: slog.New(slog.NewTextHandler(logged, nil))}).Run)
+		for range 2 {
+			r.db.set(func() { r.db.away = weir.E("", weir.Unavailable, "away") })
+			time.Sleep(10 * watchEvery)
+			r.db.set(func() { r.db.away = nil })
+			time.Sleep(2 * watchEvery)
+		}
+		synctest.Wait()
+
+		if n := strings.Count(logged.String(), "\n"); n != 2 {
+			t.Errorf("two outages are %d lines:\n%s", n, logged)
 		}
 	})
 }

@@ -32,10 +32,13 @@ func (h *Hiding) Refresh(ctx context.Context) error {
 func (h *Hiding) Run(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	failing := false
 	for {
-		if err := h.Refresh(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			h.Logger.Warn("look for erasures", "err", err)
+		err := h.Refresh(ctx)
+		if err != nil && !failing && !errors.Is(err, context.Canceled) {
+			h.Logger.Warn("look for erasures: looking until it can be told", "err", err)
 		}
+		failing = err != nil
 		select {
 		case <-ctx.Done():
 			return nil

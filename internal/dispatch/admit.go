@@ -25,16 +25,14 @@ func (d *Dispatcher) admit(ctx context.Context) error {
 }
 
 // free returns how many runs may be leased now.
-func (d *Dispatcher) free() int {
-	if d.inbox.isDraining() {
-		return 0
-	}
-	return d.ownFree() + d.grants.free()
-}
+func (d *Dispatcher) free() int { return d.ownFree() + d.grants.free() }
 
 // ownFree returns how many the workers here take, less those that wait for a
 // flush on their way to them.
 func (d *Dispatcher) ownFree() int {
+	if d.inbox.isDraining() {
+		return 0
+	}
 	free := d.workers.Free() - len(d.parked)
 	if d.flushing != nil {
 		free -= len(d.flushing.leases)

@@ -518,6 +518,31 @@ func TestAtACleanEndTriesHereAreWaitedForAndThenLost(t *testing.T) {
 	})
 }
 
+func TestOtherNodesGetRunsWhileTriesHereAreWaitedForAtTheEnd(t *testing.T) {
+	t.Parallel()
+	inFleet(t, func(t *testing.T, r *rig, f *fleet) {
+		f.know(weir.Node{Name: "n2", Slots: 1})
+		r.startIn(f, "n1", 2)
+		r.apply(each, slow)
+		r.event("a")
+		l := r.wantTaken(1)[0]
+
+		r.stop()
+		r.event("a")
+		r.wait(time.Second)
+
+		if n := len(f.granted("n2")); n != 1 {
+			t.Errorf("n2 has %d leases, want 1", n)
+		}
+		r.wantTaken(1)
+		r.change(l, weir.Succeeded, 0)
+		r.finish(l)
+		if err := r.ends(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestAJournalThatIsAwayIsWaitedForAndOneThatIsNewerIsNot(t *testing.T) {
 	t.Parallel()
 	inFleet(t, func(t *testing.T, r *rig, f *fleet) {

@@ -144,7 +144,7 @@ func (d *Dispatcher) Running(_ context.Context, run weir.RunID) bool {
 	return d.running[run] != nil
 }
 
-// Drain stops leasing. Folding and flushing go on until Run's ctx ends.
+// Drain stops leasing to the workers here. All else goes on until Run's ctx ends.
 func (d *Dispatcher) Drain() {
 	d.inbox.mu.Lock()
 	d.inbox.draining = true

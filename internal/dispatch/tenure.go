@@ -27,7 +27,7 @@ func (d *Dispatcher) ownTries() (n int) {
 }
 
 // windDown lets the tries of the workers here end, and takes away those that do
-// not in time.
+// not in time. Until then the runs of other nodes need not stand still.
 func (d *Dispatcher) windDown(ctx context.Context) {
 	d.Drain()
 	if !d.awaitOwn(ctx, d.Grace) {

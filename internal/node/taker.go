@@ -344,14 +344,15 @@ func (t *Taker) has(run weir.RunID) bool {
 	return t.held[run] != nil
 }
 
-// enter reports whether such a run may send a request to an origin. Another than
+// enter reports whether such a run may send a request to an origin: not where its
+// time is up, which a process that was stopped sees here before its timers go off. Another than
 // that of its lane has a gate that only the dispatcher knows: the try ends, and
 // comes back through that one.
 func (t *Taker) enter(run weir.RunID, origin string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	h := t.held[run]
-	return h != nil && !h.over && origin != "" && origin == h.origin
+	return h != nil && !h.over && t.Clock() < h.until && origin != "" && origin == h.origin
 }
 
 // finish takes the end of a try, and reports whether its lease was the taker's.

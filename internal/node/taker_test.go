@@ -2,6 +2,7 @@ package node
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,6 +58,7 @@ type rig struct {
 	db      *database
 	workers *workers
 	stop    func()
+	stopped atomic.Int64 // how long the process was
 }
 
 const target = "https://x.example:443"
@@ -67,7 +69,7 @@ func newRig(t testing.TB, free int) *rig {
 	began := time.Now()
 	r.Taker = NewTaker(TakerOptions{
 		Rows: r.db, Maker: NewMaker(r.db), Workers: r.workers, Node: "b", Logger: logger(t),
-		Clock: func() time.Duration { return time.Since(began) },
+		Clock: func() time.Duration { return time.Since(began) + time.Duration(r.stopped.Load()) },
 	})
 	r.stop = start(t, r.Run)
 	return r
@@ -266,6 +268,21 @@ func TestWhatWasNotBegunIsGivenBack(t *testing.T) {
 		pass(time.Second)
 		if len(r.workers.got()) == 0 {
 			t.Error("takes nothing after it resumed")
+		}
+	})
+}
+
+func TestNothingIsSentWhenAProcessThatWasStoppedGoesOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1)
+		l := r.db.grant(newRun(1), "b")
+		pass(time.Second)
+
+		r.stopped.Store(int64(lease))
+
+		if r.enter(l.Run, target) {
+			t.Error("sends after the time of its lease")
 		}
 	})
 }

@@ -65,8 +65,6 @@ func meant(op, code string) *weir.Error {
 		return weir.E(op, weir.Unavailable, "the database cannot be reached")
 	case code == "25006":
 		return weir.E(op, weir.Unavailable, "the database is read-only")
-	case code == "42501":
-		return weir.E(op, weir.Internal, "the database's user lacks a right: let it own the database")
 	case code == "53100":
 		return weir.E(op, weir.DiskFull, "no room on the database's disk")
 	case code == "28000", code == "28P01": // as like as not while it is set up

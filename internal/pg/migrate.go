@@ -32,6 +32,8 @@ AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass A
 	selectMigrations = `SELECT number, name, sum, version, applied_us FROM migrations ORDER BY number`
 	insertMigration  = `INSERT INTO migrations (number, name, sum, version, applied_us)
 VALUES ($1, $2, $3, $4, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)`
+	leastPool = 4 // connections
+
 	// Nodes that start together apply each migration once. It may take its time.
 	lockMigrations = `SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(1465149778, 1)`
 )
@@ -133,6 +135,10 @@ func (db *DB) migrateOne(ctx context.Context, tx pgx.Tx) (more bool, err error) 
 // Alone runs f while no other node runs its own: for what only the first one is to
 // make. It must not take long: a client is not silent for more than 5 s.
 func (db *DB) Alone(ctx context.Context, f func(context.Context) error) error {
+	// One connection stands by while f uses others.
+	if most := db.Config().MaxConns; most < leastPool {
+		return weir.E("open database", weir.Invalid, "pool_max_conns is %d, and a node needs %d or more", most, leastPool).WithField("database")
+	}
 	return Failure("begin", pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(1465149778, 2)`); err != nil {
 			return err

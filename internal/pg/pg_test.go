@@ -1,6 +1,7 @@
 package pg_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -121,7 +122,7 @@ DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO weir_without_rights',
 		db.Close()
 	}
 
-	if err == nil || !strings.Contains(err.Error(), "let it own the database") {
+	if err == nil || !strings.Contains(err.Error(), "weir needs a database that its user owns") {
 		t.Error(err)
 	}
 }
@@ -132,4 +133,15 @@ func and(url string) string {
 		return "&"
 	}
 	return "?"
+}
+
+func TestAPoolTooSmallToGoOnIsRefused(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t)
+
+	err := open(t, url+and(url)+"pool_max_conns=1").Alone(t.Context(), func(context.Context) error { return nil })
+
+	if weir.CodeOf(err) != weir.Invalid || !strings.Contains(err.Error(), "pool_max_conns is 1, and a node needs 4 or more") {
+		t.Error(err)
+	}
 }

@@ -212,6 +212,7 @@ func TestWhatIsWrongIsNamedWithItsPlace(t *testing.T) {
 		{"hooks in flight", "limits: {hooks_in_flight: 15MiB}\n", `:1:27: limits.hooks_in_flight: 15MiB is less than two of limits.body, 8MiB`},
 		{"body", "limits: {body: 2KiB}\n", `:1:16: limits.body: 2KiB is less than limits.event_data, 1MiB`},
 		{"network", "allow_destinations: [10.0.0.0/8, 10/8]\n", `:1:21: allow_destinations: "10/8" is not a network such as 10.1.0.0/16`},
+		{"network of IPv4 as IPv6", "allow_destinations: [\"::ffff:10.0.0.0/104\"]\n", `:1:21: allow_destinations: "::ffff:10.0.0.0/104" is to be written as a network of IPv4`},
 		{"networks", "allow_destinations: [{a: b}]\n", `:1:22: allow_destinations: takes a list of texts`},
 		{"listen", "listen: 9347\n", `:1:9: listen: "9347" is not of the form host:port`},
 		{"port", "listen: localhost:http\n", `:1:9: listen: "http" is not a port from 0 to 65535`},

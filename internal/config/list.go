@@ -121,5 +121,8 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	if err != nil {
 		return p, weir.E("", weir.Invalid, "%q is not a network such as 10.1.0.0/16", text)
 	}
+	if p.Addr().Is4In6() {
+		return p, weir.E("", weir.Invalid, "%q is to be written as a network of IPv4", text)
+	}
 	return p.Masked(), nil
 }

@@ -22,11 +22,7 @@ import (
 // caller returns one that may reach the receivers of tests.
 func caller(t testing.TB) *Caller {
 	t.Helper()
-	allow, err := ParseNetworks([]string{"127.0.0.0/8", "::1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := NewCaller(Options{Allow: allow})
+	c := NewCaller(Options{Allow: prefixes("127.0.0.0/8", "::1/128")})
 	t.Cleanup(c.Close)
 	return c
 }

@@ -99,23 +99,3 @@ func prefixes(texts ...string) (out []netip.Prefix) {
 	}
 	return out
 }
-
-// ParseNetworks reads networks such as 10.0.0.0/8 or ::1/128; an address alone
-// is the network of that one address.
-func ParseNetworks(texts []string) ([]netip.Prefix, error) {
-	var out []netip.Prefix
-	for _, text := range texts {
-		p, err := netip.ParsePrefix(text)
-		if addr, single := netip.ParseAddr(text); single == nil {
-			p, err = netip.PrefixFrom(addr, addr.BitLen()), nil
-		}
-		if err != nil {
-			return nil, weir.E("parse networks", weir.Invalid, "%q is no network such as 10.0.0.0/8: %w", text, err)
-		}
-		if p.Addr().Is4In6() {
-			return nil, weir.E("parse networks", weir.Invalid, "%q: write it as an IPv4 network", text)
-		}
-		out = append(out, p.Masked())
-	}
-	return out, nil
-}

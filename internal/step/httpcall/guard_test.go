@@ -40,11 +40,7 @@ func TestGuardLetsPublicAddressesThrough(t *testing.T) {
 
 func TestGuardAllowsWhatConfigurationAllows(t *testing.T) {
 	t.Parallel()
-	allow, err := ParseNetworks([]string{"127.0.0.0/8", "::1", "10.1.2.3", "fd00::1/8"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := NewGuard(allow)
+	g := NewGuard(prefixes("127.0.0.0/8", "::1/128", "10.1.2.3/32", "fd00::/8"))
 
 	for _, text := range []string{"127.0.0.1", "::ffff:127.0.0.1", "::1", "10.1.2.3", "fd12::7"} {
 		if err := g.Check(netip.MustParseAddr(text)); err != nil {
@@ -54,11 +50,6 @@ func TestGuardAllowsWhatConfigurationAllows(t *testing.T) {
 	for _, text := range []string{"10.1.2.4", "::2", "169.254.169.254", "64:ff9b::127.0.0.1"} {
 		if err := g.Check(netip.MustParseAddr(text)); err == nil {
 			t.Errorf("%s is allowed", text)
-		}
-	}
-	for _, text := range []string{"", "10.0.0.0/33", "example.com", "::ffff:10.0.0.0/104"} {
-		if _, err := ParseNetworks([]string{text}); weir.CodeOf(err) != weir.Invalid {
-			t.Errorf("%q: got %v", text, err)
 		}
 	}
 }

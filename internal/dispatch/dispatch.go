@@ -171,12 +171,12 @@ func (d *Dispatcher) Run(ctx context.Context, workers Workers) error {
 		return fmt.Errorf("start dispatch: %w", err)
 	}
 	lasting := context.WithoutCancel(ctx)
-	ctx, stop := context.WithCancel(ctx)
+	watching, stop := context.WithCancel(lasting) // also while the last tries end
 	watch := make(chan struct{})
 	seen, _ := d.fold.Cursor()
 	go func() {
 		defer close(watch)
-		d.watch(ctx, seen)
+		d.watch(watching, seen)
 	}()
 	defer func() {
 		stop()

@@ -527,9 +527,10 @@ func TestOtherNodesGetRunsWhileTriesHereAreWaitedForAtTheEnd(t *testing.T) {
 		r.event("a")
 		l := r.wantTaken(1)[0]
 
+		r.wait(time.Second / 10)
 		r.stop()
 		r.event("a")
-		r.wait(time.Second)
+		r.wait(10 * time.Millisecond)
 
 		if n := len(f.granted("n2")); n != 1 {
 			t.Errorf("n2 has %d leases, want 1", n)

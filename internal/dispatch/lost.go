@@ -33,10 +33,14 @@ func (d *Dispatcher) declareLate(ctx context.Context) error {
 	if err := d.fillMembers(ctx, runs); err != nil {
 		return err
 	}
+	once := func(b weir.Batch) error {
+		_, err := d.Journal.Append(ctx, b)
+		return err
+	}
 	for _, run := range runs { // each alone: together they could be too large
 		r := d.running[run.ID]
 		row := fold.LeaseRow{Run: run.ID, Node: r.node, Try: r.try, Began: r.began}
-		if _, err := d.Journal.Append(ctx, d.lostBatch(run, row, wentSilent)); err != nil && ctx.Err() == nil {
+		if err := d.lose(run, row, wentSilent, once); err != nil && ctx.Err() == nil {
 			d.Logger.Error("append a lost try", "runs", len(runs), "err", err)
 			d.lateAgain = time.Now().Add(retryFlush)
 			return nil
@@ -64,17 +68,26 @@ func (d *Dispatcher) appendLost(ctx context.Context, leased map[weir.RunID]lease
 	if err := d.fillMembers(ctx, runs); err != nil {
 		return 0, err
 	}
-	batches := make([]weir.Batch, len(runs))
-	for i, run := range runs {
-		batches[i] = d.lostBatch(run, leased[run.ID].LeaseRow, diedWithIt)
-	}
-	for _, batch := range batches { // each alone: together they could be too large
-		if err := d.appendPatiently(ctx, batch); err != nil {
+	patiently := func(b weir.Batch) error { return d.appendPatiently(ctx, b) }
+	for _, run := range runs { // each alone: together they could be too large
+		if err := d.lose(run, leased[run.ID].LeaseRow, diedWithIt, patiently); err != nil {
 			return 0, fmt.Errorf("append a lost try: %w", err)
 		}
 	}
 	_, _, err := d.catchUp(ctx, d.Journal.Head())
-	return len(batches), err
+	return len(runs), err
+}
+
+// lose appends the end of a lost try. Of one that began before the window of
+// identities the journal takes no outcome, as it may have had it. The fold knows
+// that it has not, whatever its age: such a try ends without its beginning.
+func (d *Dispatcher) lose(run *weir.Run, was fold.LeaseRow, why string, appendTo func(weir.Batch) error) error {
+	err := appendTo(d.lostBatch(run, was, why))
+	if weir.CodeOf(err) != weir.Invalid {
+		return err
+	}
+	was.Began = 0
+	return appendTo(d.lostBatch(run, was, why))
 }
 
 // appendPatiently appends a batch, again and again while the journal has no

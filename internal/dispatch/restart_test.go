@@ -53,6 +53,30 @@ func TestATryWhoseLeaseWasFlushedIsLostOnceAndCounts(t *testing.T) {
 	})
 }
 
+// TestAServerThatWasAwayForLongerThanTheWindowStarts: the journal takes no
+// outcome of a try that began before the window.
+func TestAServerThatWasAwayForLongerThanTheWindowStarts(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.start(10)
+		r.apply(each, p)
+		r.event("a")
+		l := r.wantTaken(1)[0]
+		r.wait(time.Second) // the lease is no longer young
+		r.event("b")
+		r.settle()
+		r.crash()
+		r.wait(8 * 24 * time.Hour)
+
+		r.start(0)
+		r.wait(time.Second)
+
+		if got := r.changesOf(l.Run.ID); len(got) != 1 || got[0] != weir.Lost {
+			t.Errorf("changes %v, want one lost", got)
+		}
+	})
+}
+
 func TestAFullDiskDelaysTheStartAndDoesNotEndIt(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, r *rig) {

@@ -64,6 +64,9 @@ func (m *Metrics) Counter(d Metric) Counter {
 	}
 	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: d.Help}, d.Labels)
 	m.registry.MustRegister(vec)
+	if len(d.Labels) == 0 {
+		vec.WithLabelValues() // is 0 from the start: the first count is an increase
+	}
 	return Counter{vec}
 }
 
@@ -96,6 +99,9 @@ func (m *Metrics) Timer(d Metric) Timer {
 	}
 	vec := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: d.Help, Buckets: buckets()}, d.Labels)
 	m.registry.MustRegister(vec)
+	if len(d.Labels) == 0 {
+		vec.WithLabelValues()
+	}
 	return Timer{vec}
 }
 

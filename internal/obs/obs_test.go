@@ -51,13 +51,15 @@ func TestMetricsAreServedUnderTheirNames(t *testing.T) {
 	events := m.Counter(Metric{Room: "ingest", Thing: "events", Unit: "total", Help: "Events at the door.", Labels: []string{"door"}})
 	events.Add(2, "api")
 	events.Add(1, "api")
+	m.Counter(Metric{Room: "upkeep", Thing: "removed", Unit: "blobs", Help: "Blobs removed."})
+	m.Timer(Metric{Room: "upkeep", Thing: "pass", Unit: "seconds", Help: "Time of a pass."})
 	m.Gauge(Metric{Room: "lane", Thing: "waiting", Unit: "runs", Help: "Runs that wait."}, func() float64 { return 7 })
 	m.Timer(Metric{Room: "dispatch", Thing: "flush", Unit: "seconds", Help: "Time of a flush."}).Observe(2 * time.Millisecond)
 
 	answer := httptest.NewRecorder()
 	m.Handler().ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
 	for _, want := range []string{
-		`weir_ingest_events_total{door="api"} 3`, "weir_lane_waiting_runs 7",
+		`weir_ingest_events_total{door="api"} 3`, "weir_lane_waiting_runs 7", "weir_upkeep_removed_blobs 0", "weir_upkeep_pass_seconds_count 0",
 		`weir_dispatch_flush_seconds_bucket{le="0.003"} 1`, `weir_dispatch_flush_seconds_bucket{le="0.001"} 0`, "go_goroutines",
 	} {
 		if !strings.Contains(answer.Body.String(), want) {

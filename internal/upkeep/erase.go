@@ -59,7 +59,7 @@ func (l *Loop) erase(ctx context.Context, e weir.Erasure) error {
 	}
 	for more := true; more; {
 		done, err := l.step(ctx, func() (Trimmed, error) { return l.Journal.Erase(ctx, part) })
-		l.metrics.count("erased", done)
+		l.metrics.count(whyErased, done)
 		e.Records += int64(done.Records)
 		if done.Records > 0 {
 			err = errors.Join(err, l.Erasures.NoteErasure(ctx, e))

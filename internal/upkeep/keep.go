@@ -140,7 +140,7 @@ func (l *Loop) trim(ctx context.Context, n *needed, cursor weir.Seq) error {
 	records, freed := 0, int64(0)
 	for more := true; more; {
 		done, err := l.step(ctx, func() (Trimmed, error) { return l.Journal.Trim(ctx, k) })
-		l.metrics.count("old", done)
+		l.metrics.count(whyOld, done)
 		records, freed = records+done.Records, freed+done.Bytes
 		if done.Records > 0 {
 			l.again = max(l.again, n.cut.newest)

@@ -166,8 +166,14 @@ type metrics struct {
 	passes  obs.Timer
 }
 
+// The values of the label why.
+const (
+	whyOld    = "old"
+	whyErased = "erased"
+)
+
 func newMetrics(m *obs.Metrics) metrics {
-	return metrics{
+	n := metrics{
 		removed: m.Counter(obs.Metric{
 			Room: "upkeep", Thing: "removed", Unit: "records", Help: "Records removed from the journal, by why.", Labels: []string{"why"},
 		}),
@@ -181,6 +187,10 @@ func newMetrics(m *obs.Metrics) metrics {
 			Room: "upkeep", Thing: "pass", Unit: "seconds", Help: "How long passes over journal, state and blobs took.",
 		}),
 	}
+	for _, why := range []string{whyOld, whyErased} {
+		n.removed.Add(0, why)
+	}
+	return n
 }
 
 // count tells what a step removed.

@@ -405,10 +405,9 @@ BEGIN
   IF today > was.at_us / 86400000000 THEN
     INSERT INTO days (shard, day, first) VALUES (this, today, was.head + 1) ON CONFLICT DO NOTHING;
   END IF;
-  IF mine.number IS NULL THEN
+  UPDATE appends SET number = this_number, first = was.head + 1, at_us = at WHERE ctid = mine.stands;
+  IF NOT FOUND THEN -- it is the first, or the row was as old as to be removed
     INSERT INTO appends (shard, appender, number, first, at_us) VALUES (this, this_appender, this_number, was.head + 1, at);
-  ELSE
-    UPDATE appends SET number = this_number, first = was.head + 1, at_us = at WHERE ctid = mine.stands;
   END IF;
   COMMIT;
 END $$;

@@ -1,6 +1,9 @@
 package upkeep
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"slices"
 	"testing"
 	"time"
@@ -16,6 +19,40 @@ const (
 )
 
 func days(n int) weir.Duration { return weir.Duration(n) * weir.Duration(24*time.Hour) }
+
+// stores are a journal and a state that are asked how old what goes is, no more.
+type stores struct {
+	Journal
+	State
+	asked weir.Time
+}
+
+func (s *stores) Newest(_ context.Context, before weir.Time) (weir.Seq, error) {
+	s.asked = before
+	return 0, errors.New("enough")
+}
+
+func (s *stores) Projects(context.Context) ([]weir.Project, error) {
+	return []weir.Project{{ID: 1}}, nil
+}
+
+func (s *stores) Versions(context.Context) ([]Version, error) { return nil, nil }
+
+func TestWhatIsOldIsToldByTheClockOfTheJournalNotOfThisMachine(t *testing.T) {
+	t.Parallel()
+	s := &stores{}
+	l := New(Options{
+		Journal: s, State: s, Retention: days(30).Std(), Clock: now.Std, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Prepare: func(context.Context) error { return nil },
+		Sweep:   func(context.Context, weir.Time) (int, error) { return 0, nil },
+	})
+
+	l.pass(t.Context())
+
+	if s.asked != now-30*24*hour {
+		t.Errorf("all before %v goes, and it is %v", s.asked, now)
+	}
+}
 
 func TestWhatStaysIsYoungOrNeededByWhatIsLive(t *testing.T) {
 	t.Parallel()

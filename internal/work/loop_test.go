@@ -513,6 +513,25 @@ func TestStepsWhoseEventsCannotBeKeptAreNotDone(t *testing.T) {
 	}
 }
 
+// TestAnOutcomeThatTheJournalTakesTooLateEndsItsRun is what a disk that was full
+// for longer than identities are known leaves of a try.
+func TestAnOutcomeThatTheJournalTakesTooLateEndsItsRun(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Options{})
+	b.journal.fail = func(batches []weir.Batch) error {
+		if batches[0].Records[0].Change.Attempt.Began != 0 {
+			return weir.E("append", weir.Invalid, "it began before the window").WithField("attempt.began")
+		}
+		return nil
+	}
+
+	_, changes := b.try(b.run(`{"n":1}`), steps(logStep("x")))
+
+	if len(changes) != 1 || changes[0].Kind != weir.Died || !strings.Contains(changes[0].Error, "began before the window") {
+		t.Errorf("got %+v", changes)
+	}
+}
+
 func TestFinishIsToldOnlyWhatIsDurable(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, Options{})

@@ -103,7 +103,7 @@ func bare(run *weir.Run, b weir.Batch, reason error) weir.Batch {
 			s.Finished, s.Emitted, s.Acted = false, 0, 0
 		}
 	}
-	attempt.Log = ""
+	attempt.Log, attempt.Began = "", 0 // of one that began too long ago the journal takes none
 	c.Kind, c.After, c.Attempt = weir.Died, 0, &attempt
 	c.Error = oneLine("the outcome cannot be kept: " + reason.Error())
 	out := alone(b, c)

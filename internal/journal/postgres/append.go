@@ -33,7 +33,7 @@ const (
 // taken in. Where the database was lost while it was asked, it is asked again
 // until it answers: what is bound waits for that, for free batches an Unavailable
 // error says that they may or may not have been taken in. The same is so where ctx
-// ends meanwhile.
+// ends meanwhile. An append of nothing says whether one of something would be taken.
 func (j *Journal) Append(ctx context.Context, batches ...weir.Batch) ([]weir.Receipt, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (j *Journal) Append(ctx context.Context, batches ...weir.Batch) ([]weir.Rec
 		return nil, weir.E("append", weir.TooLarge, "the records take more than %d MiB together", maxAppend/mib)
 	}
 	if len(c.parts) == 0 {
-		return c.receipts, nil
+		return c.receipts, j.usable(ctx)
 	}
 	if err := j.queue.put(c); err != nil {
 		return nil, err
@@ -60,6 +60,20 @@ func (j *Journal) Append(ctx context.Context, batches ...weir.Batch) ([]weir.Rec
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// usable says why nothing is taken in. Where the last append failed for that, it
+// tries with a record that tells only the time: nobody else may append any more,
+// because they were told that it fails.
+func (j *Journal) usable(ctx context.Context) error {
+	if !j.failing.Load() {
+		return j.queue.refusal()
+	}
+	_, err := j.Append(ctx, weir.Batch{Records: []*weir.Record{{}}})
+	if err != nil && ctx.Err() != nil {
+		err = weir.E("append", weir.Unavailable, "the database does not answer: %w", err)
+	}
+	return err
 }
 
 func inWindow(batches []weir.Batch, since weir.Time) error {
@@ -230,6 +244,13 @@ func (q *queue) accept() {
 	if !q.closed {
 		q.refused = nil
 	}
+}
+
+// refusal returns why nothing is taken now.
+func (q *queue) refusal() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.refused
 }
 
 // close makes all further calls fail with err.

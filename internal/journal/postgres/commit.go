@@ -41,7 +41,10 @@ func (j *Journal) commit(ctx context.Context) {
 			number++
 			g := newGroup(number)
 			if parts = g.fill(parts); len(g.parts) > 0 {
-				g.answer(j.append(ctx, g))
+				o, err := j.append(ctx, g)
+				code := weir.CodeOf(err)
+				j.failing.Store(code == weir.DiskFull || code == weir.Unavailable)
+				g.answer(o, err)
 			}
 		}
 	}

@@ -43,12 +43,21 @@ func TestAFullDatabaseIsToldAndRecovers(t *testing.T) {
 	t.Parallel()
 	url := pgtest.New(t)
 	j := open(t, openDB(t, url))
-	pgtest.Exec(t, url, fmt.Sprintf(failing, 1, "53100"))
+	pgtest.Exec(t, url, fmt.Sprintf(failing, 2, "53100"))
+	if _, err := j.Append(t.Context()); err != nil {
+		t.Error(err)
+	}
 
 	if _, err := j.Append(t.Context(), free(event("a"))); weir.CodeOf(err) != weir.DiskFull {
 		t.Error(err)
 	}
-	if got := j.mustAppend(t, free(event("a"))); got[0].Items[0] != (weir.Item{Seq: 1, At: got[0].Items[0].At}) {
+	if _, err := j.Append(t.Context()); weir.CodeOf(err) != weir.DiskFull {
+		t.Errorf("who asks whether anything is taken is told: %v", err)
+	}
+	if _, err := j.Append(t.Context()); err != nil {
+		t.Error("with room again:", err)
+	}
+	if got := j.mustAppend(t, free(event("a"))); got[0].Items[0] != (weir.Item{Seq: 2, At: got[0].Items[0].At}) {
 		t.Errorf("%+v", got)
 	}
 }

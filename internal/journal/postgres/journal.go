@@ -37,6 +37,7 @@ type Journal struct {
 	queue    *queue
 	clock    clock // the committer's
 	hidden   atomic.Pointer[journal.Hidden]
+	failing  atomic.Bool        // the last append failed, for a reason that may pass
 	stop     context.CancelFunc // ends what runs beside
 	unhear   func()
 	beside   sync.WaitGroup

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -54,6 +55,9 @@ func openEmbedded(ctx context.Context, cfg config.Config, log *slog.Logger) (e *
 
 // openStores opens the journal and, beside it, the state.
 func openStores(ctx context.Context, cfg config.Config, log *slog.Logger) (*chapter.Journal, *preloaded, error) {
+	if err := journalIsThere(cfg.Data); err != nil {
+		return nil, nil, err
+	}
 	var s *preloaded
 	var failed error
 	opening := func(o chapter.Opening) {
@@ -73,6 +77,19 @@ func openStores(ctx context.Context, cfg config.Config, log *slog.Logger) (*chap
 		return nil, nil, errors.Join(failed, j.Close())
 	}
 	return j, s, nil
+}
+
+// journalIsThere refuses a state whose journal is missing, before a new one is in
+// the way of who puts it back: the journal is made first.
+func journalIsThere(dir string) error {
+	_, state := os.Stat(filepath.Join(dir, stateFile))
+	_, journal := os.Stat(filepath.Join(dir, journalDir))
+	if state != nil || !errors.Is(journal, fs.ErrNotExist) {
+		return nil
+	}
+	return weir.E("open the journal", weir.Conflict,
+		"%s is missing, though the state beside it has begun: put back the journal that belongs to this state, from the same backup, "+
+			"or start with another data directory", filepath.Join(dir, journalDir))
 }
 
 // preloaded is the embedded state with the checkpoint that the dispatcher goes

@@ -3,6 +3,8 @@ package app
 import (
 	"bytes"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -105,5 +107,27 @@ func TestADirectoryIsNotReadWhereThereIsADatabase(t *testing.T) {
 
 	if !strings.Contains(logged.String(), "what the data directory has is not read") {
 		t.Errorf("%s", &logged)
+	}
+}
+
+func TestAStateWithoutItsJournalIsRefusedAndGetsNoNewOne(t *testing.T) {
+	t.Parallel()
+	cfg := config.Default()
+	cfg.Data = t.TempDir()
+	if err := openAlone(t, cfg).close(); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(cfg.Data, journalDir)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+
+	_, err := openEmbedded(t.Context(), cfg, slog.New(slog.DiscardHandler))
+
+	if weir.CodeOf(err) != weir.Conflict || !strings.Contains(err.Error(), dir+" is missing") {
+		t.Error(err)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("a new journal is in the way of the one that is put back")
 	}
 }

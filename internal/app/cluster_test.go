@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -212,9 +213,11 @@ func TestANodeIsNotReadyWhileTheDatabaseTakesNothing(t *testing.T) {
 // sessions that do not know yet.
 func readOnly(t *testing.T, database, to string) string {
 	t.Helper()
-	name := database[strings.LastIndex(database, "/")+1:]
-	name, _, _ = strings.Cut(name, "?")
-	return "SET transaction_read_only = off; ALTER DATABASE " + name + " SET default_transaction_read_only = " + to +
+	address, err := url.Parse(database) // the server's socket may be in its query
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "SET transaction_read_only = off; ALTER DATABASE " + strings.TrimPrefix(address.Path, "/") + " SET default_transaction_read_only = " + to +
 		"; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 }
 

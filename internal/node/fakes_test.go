@@ -31,6 +31,7 @@ type database struct {
 	away   error         // what everything answers
 	hang   chan struct{} // everything waits for it
 	renews int
+	takes  int
 }
 
 type row struct {
@@ -143,6 +144,7 @@ func (d *database) TakeLeases(ctx context.Context, node string, most int) (taken
 		return nil, err
 	}
 	defer done()
+	d.takes++
 	for _, l := range d.leases {
 		if l.Node == node && !l.Begun && time.Now().Before(l.until) && len(taken) < most {
 			l.Begun, l.until = true, time.Now().Add(lease)

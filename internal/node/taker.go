@@ -15,6 +15,7 @@ const (
 	margins      = 15 // in a lease: one before its end, its try is stopped
 
 	lookEvery = 200 * time.Millisecond // for granted rows, where nobody tells of them
+	idleEvery = time.Second            // while nothing is tried here
 	checks    = 4                      // of the clock, in a margin
 	callTime  = 3 * time.Second        // for the answers of the database in one pass
 	lastTime  = 5 * time.Second        // for giving back what was not begun, at the end
@@ -122,7 +123,7 @@ func (t *Taker) Run(ctx context.Context) error {
 			t.Logger.Error("ask for granted runs: asking until it is told", "node", t.Node, "err", err)
 		}
 		failing = err != nil
-		timer := time.NewTimer(lookEvery)
+		timer := time.NewTimer(t.pauseTime())
 		select {
 		case <-ctx.Done():
 		case <-t.wake:
@@ -138,6 +139,17 @@ func (t *Taker) Run(ctx context.Context) error {
 		t.Logger.Warn("granted runs wait until their time is over: they could not be given back", "node", t.Node, "err", err)
 	}
 	return nil
+}
+
+// pauseTime is how long to wait for a hint: they seldom get lost, and a node with
+// nothing to do should be quiet.
+func (t *Taker) pauseTime() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.held) == 0 && len(t.back) == 0 {
+		return idleEvery
+	}
+	return lookEvery
 }
 
 // pass does what there is to do now.

@@ -102,7 +102,7 @@ func TestGrantedRunIsTakenWithAllThatATryNeeds(t *testing.T) {
 
 		l := r.db.grant(run, "b")
 		other := r.db.grant(newRun(2), "c")
-		pass(lookEvery)
+		pass(idleEvery)
 
 		got := r.workers.got()
 		if len(got) != 1 {
@@ -228,6 +228,19 @@ func TestTryStopsAMarginBeforeItsLeaseIsOverForOthers(t *testing.T) {
 	}
 }
 
+func TestNodeWithNothingToDoSeldomAsks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1)
+
+		pass(time.Minute)
+
+		if r.db.takes > 61 {
+			t.Errorf("asked %d times in a minute", r.db.takes)
+		}
+	})
+}
+
 func TestWhatWasNotBegunIsGivenBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -250,7 +263,7 @@ func TestWhatWasNotBegunIsGivenBack(t *testing.T) {
 		r.workers.mu.Lock()
 		r.workers.free = 2
 		r.workers.mu.Unlock()
-		pass(time.Second)
+		pass(idleEvery + lookEvery)
 		if has(vanished) {
 			t.Error("the row of a run that is not there stays")
 		}

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -26,7 +25,7 @@ func TestVerifySaysWhatToDoWhereItCannotOpen(t *testing.T) {
 		}
 		return err.Error()
 	}
-	e, err := openEmbedded(t.Context(), cfg, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	e, err := openEmbedded(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -378,3 +378,53 @@ END LOOP; END $$`)
 		t.Errorf("%d appends looked at %d pages", appends, n)
 	}
 }
+
+func TestADumpPutsOffThatADayIsDroppedAndStopsNobody(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t)
+	db := openDB(t, url)
+	set, start := clockOf(t, url), time.Date(2020, 1, 2, 12, 0, 0, 0, time.UTC)
+	set(start)
+	j := open(t, db)
+	j.mustAppend(t, free(event("old")))
+	set(start.AddDate(0, 0, 3))
+	j.mustAppend(t, free(event("new")))
+	dump, err := db.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dump.Exec(t.Context(), `SET LOCAL idle_in_transaction_session_timeout = 0; LOCK TABLE records IN ACCESS SHARE MODE`, pgx.QueryExecModeSimpleProtocol); err != nil {
+		t.Fatal(err)
+	}
+	trim := func() (err error) {
+		for more := true; more && err == nil; {
+			var done journal.Trimmed
+			done, err = j.Trim(t.Context(), journal.Keep{Before: weir.TimeOf(start.AddDate(0, 0, 2)), UpTo: 1, Stays: func(*weir.Record) bool { return false }})
+			more = done.More
+		}
+		return err
+	}
+	tried := make(chan error, 1)
+
+	go func() { tried <- trim() }()
+	for n, over := 0, false; !over; n++ {
+		select {
+		case err := <-tried:
+			if over = true; weir.CodeOf(err) != weir.Unavailable {
+				t.Error(err)
+			}
+		default:
+			j.mustAppend(t, free(event(fmt.Sprint(n))))
+		}
+	}
+
+	if all := j.readAll(t); j.First() != 1 || len(all) != int(j.Head()) {
+		t.Errorf("%d records of %d from %d on", len(all), j.Head(), j.First())
+	}
+	if err := dump.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := trim(); err != nil || j.First() != 2 {
+		t.Error(j.First(), err)
+	}
+}

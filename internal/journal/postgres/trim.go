@@ -147,7 +147,7 @@ func (j *Journal) together(ctx context.Context, op string, f func(*pgx.Batch)) e
 }
 
 const (
-	waitShortly = `SET LOCAL lock_timeout = '300ms'`
+	waitShortly = `SET LOCAL lock_timeout = '50ms'` // appends wait behind it, again and again while a dump runs
 	lockHead    = `SELECT head FROM heads WHERE shard = $1 FOR NO KEY UPDATE`
 	// Only a day that ends at next: another began there, or nothing was appended since.
 	moveFloor = `UPDATE floors SET floor = $2

@@ -268,7 +268,9 @@ func TestRunsAreDueByTheClockOfTheJournalNotOfThisMachine(t *testing.T) {
 		l := r.wantTaken(1)[0]
 		r.change(l, weir.Retrying, time.Hour)
 		r.finish(l)
-		r.end()
+		if err := r.end(); err != nil {
+			t.Fatal(err)
+		}
 
 		r.workers = &workers{free: 1}
 		r.startWith(dispatch.Options{

@@ -39,6 +39,9 @@ func openEmbedded(ctx context.Context, cfg config.Config, log *slog.Logger) (e *
 	if err != nil {
 		return nil, err
 	}
+	if err := backup.Clear(dir); err != nil {
+		log.Warn("what a backup left is not removed", "data", dir, "err", err)
+	}
 	b, err := blob.New(filepath.Join(dir, blobDir))
 	if err != nil {
 		return nil, errors.Join(err, s.Close(), j.Close())

@@ -1,9 +1,12 @@
 package app
 
 import (
+	"context"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,5 +55,52 @@ func TestVerifySaysWhatToDoWhereItCannotOpen(t *testing.T) {
 	if strings.Contains(damaged, "of a server that runs") || strings.Contains(damaged, "see weir verify") ||
 		!strings.Contains(damaged, "00000001.chapter is damaged: restore from a backup") {
 		t.Error(damaged)
+	}
+}
+
+// TestWhatAKilledBackupLeftIsGoneAfterTheNextStart copies what there is while a
+// backup is written, as a kill leaves it.
+func TestWhatAKilledBackupLeftIsGoneAfterTheNextStart(t *testing.T) {
+	t.Parallel()
+	cfg := config.Default()
+	cfg.Data = t.TempDir()
+	entries := func() (names []string) {
+		all, err := os.ReadDir(cfg.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range all {
+			names = append(names, e.Name())
+		}
+		return names
+	}
+	open := func() *engine {
+		e, err := openEmbedded(t.Context(), cfg, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	if err := open().close(); err != nil {
+		t.Fatal(err)
+	}
+	before := entries()
+	_ = backup.Write(t.Context(), io.Discard, backup.Head{}, backup.Source{Dir: cfg.Data, CopyState: func(_ context.Context, path string) error {
+		left := filepath.Dir(path)
+		if err := os.CopyFS(left+"1", os.DirFS(left)); err != nil {
+			t.Error(err)
+		}
+		return io.ErrUnexpectedEOF
+	}})
+	if left := entries(); len(left) != len(before)+1 {
+		t.Fatalf("there are %v", left)
+	}
+
+	if err := open().close(); err != nil {
+		t.Fatal(err)
+	}
+
+	if after := entries(); !slices.Equal(after, before) {
+		t.Errorf("there are %v, and were %v", after, before)
 	}
 }

@@ -97,7 +97,7 @@ func TestWhatWasWrittenIsExtracted(t *testing.T) {
 		if len(told) != len(want)+1 || told[0] != stateName {
 			t.Errorf("told of %v", told)
 		}
-		if left, _ := filepath.Glob(filepath.Join(s.Dir, "backup-*")); left != nil {
+		if left, _ := filepath.Glob(filepath.Join(s.Dir, copyPattern)); left != nil {
 			t.Errorf("the copy of the state is left: %v", left)
 		}
 	}

@@ -101,8 +101,21 @@ func (w *writer) putFile(name, from string) error {
 
 func writeHead(w *writer, _ Source) error { return w.putJSON(headName, w.head) }
 
+// copyPattern is how the directory with a copy of the state is called.
+const copyPattern = ".backup-*"
+
+// Clear removes from a data directory, which no server has, what a server that
+// was killed while it wrote a backup left there.
+func Clear(dir string) error {
+	left, err := filepath.Glob(filepath.Join(dir, copyPattern))
+	for _, path := range left {
+		err = errors.Join(err, os.RemoveAll(path))
+	}
+	return err
+}
+
 func writeState(w *writer, s Source) (err error) {
-	dir, err := os.MkdirTemp(s.Dir, "backup-")
+	dir, err := os.MkdirTemp(s.Dir, copyPattern)
 	if err != nil {
 		return weir.E("backup", weir.DiskFull, "make room for a copy of the state: %w", err)
 	}

@@ -38,7 +38,7 @@ func (j *Journal) Append(ctx context.Context, batches ...weir.Batch) ([]weir.Rec
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := inWindow(batches, weir.TimeOf(time.Now().Add(-j.window))); err != nil {
+	if err := inWindow(batches, weir.TimeOf(j.db.Now().Add(-j.window))); err != nil {
 		return nil, err
 	}
 	c := newCall(batches)

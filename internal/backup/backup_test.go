@@ -209,6 +209,19 @@ func TestAFailureWhileWritingIsNoBackup(t *testing.T) {
 	}
 }
 
+func TestWithoutRoomForTheStateNothingIsWritten(t *testing.T) {
+	t.Parallel()
+	full := data(t)
+	full.CopyState = func(context.Context, string) error { return weir.E("", weir.DiskFull, "no room") }
+	var b bytes.Buffer
+
+	err := Write(t.Context(), &b, Head{}, full)
+
+	if weir.CodeOf(err) != weir.DiskFull || b.Len() > 0 {
+		t.Errorf("%v, after %d bytes", err, b.Len())
+	}
+}
+
 func TestPartsStandInTheOrderInWhichTheyMustBeCopied(t *testing.T) {
 	t.Parallel()
 	s := data(t)
@@ -228,5 +241,27 @@ func TestPartsStandInTheOrderInWhichTheyMustBeCopied(t *testing.T) {
 	want := []string{"backup.json", "state.db", "journal", "blobs", "secret.key", "sums.json"}
 	if diff := cmp.Diff(want, slices.Compact(names)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestTheStateHasItsNameOnlyWhenAllIsThere: what a restore that was killed left
+// is no directory that a server would begin on.
+func TestTheStateHasItsNameOnlyWhenAllIsThere(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	early := 0
+	there := func() bool {
+		_, err := os.Stat(filepath.Join(dir, stateName))
+		return err == nil
+	}
+
+	_, err := Extract(t.Context(), bytes.NewReader(write(t, data(t))), dir, func(Standing) {
+		if there() {
+			early++
+		}
+	})
+
+	if err != nil || early > 0 || !there() {
+		t.Errorf("%v; the state was there %d times before the end, and is: %v", err, early, there())
 	}
 }

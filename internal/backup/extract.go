@@ -47,7 +47,20 @@ func Extract(ctx context.Context, from io.Reader, dir string, told func(Standing
 			return x.head, err
 		}
 	}
-	return x.head, nil
+	return x.head, x.complete()
+}
+
+// partSuffix ends the name of the state until all is there: no server begins on
+// a journal without its state.
+const partSuffix = ".part"
+
+// complete gives the state its name.
+func (x *extractor) complete() error {
+	to := filepath.Join(x.dir, stateName)
+	if err := os.Rename(to+partSuffix, to); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return syncDir(x.dir)
 }
 
 // Check reads a whole backup and checks every sum, without writing anything. Its
@@ -208,6 +221,9 @@ func belongs(name string) bool {
 // create makes the file of a part, and the directories that it stands in.
 func (x *extractor) create(name string) (*os.File, error) {
 	to := filepath.Join(x.dir, filepath.FromSlash(name))
+	if name == stateName {
+		to += partSuffix
+	}
 	for dir := filepath.Dir(to); !x.dirs[dir]; dir = filepath.Dir(dir) {
 		x.dirs[dir] = true
 	}

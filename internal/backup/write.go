@@ -44,11 +44,12 @@ const (
 )
 
 // Write writes a backup of a running server's stores to w. An error leaves a
-// file that Extract refuses as incomplete.
+// file that Extract refuses as incomplete; one without room for a copy of the state
+// comes before the first byte.
 func Write(ctx context.Context, w io.Writer, head Head, s Source) error {
 	head.Format, head.Key = Format, s.Key
 	out := &writer{ctx: ctx, tar: tar.NewWriter(w), head: head}
-	for _, part := range [...]func(*writer, Source) error{writeHead, writeState, writeJournal, writeBlobs, writeKey, writeSums} {
+	for _, part := range [...]func(*writer, Source) error{writeState, writeJournal, writeBlobs, writeKey, writeSums} {
 		if err := part(out, s); err != nil {
 			return err
 		}
@@ -99,8 +100,6 @@ func (w *writer) putFile(name, from string) error {
 	return w.put(name, info.Size(), f)
 }
 
-func writeHead(w *writer, _ Source) error { return w.putJSON(headName, w.head) }
-
 // copyPattern is how the directory with a copy of the state is called.
 const copyPattern = ".backup-*"
 
@@ -114,6 +113,8 @@ func Clear(dir string) error {
 	return err
 }
 
+// writeState writes the head and the state, once that is copied: where there is no
+// room for it, nothing was written, and whoever asked can be told why.
 func writeState(w *writer, s Source) (err error) {
 	dir, err := os.MkdirTemp(s.Dir, copyPattern)
 	if err != nil {
@@ -122,6 +123,9 @@ func writeState(w *writer, s Source) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	copied := filepath.Join(dir, stateName)
 	if err := s.CopyState(w.ctx, copied); err != nil {
+		return err
+	}
+	if err := w.putJSON(headName, w.head); err != nil {
 		return err
 	}
 	return w.putFile(stateName, copied)

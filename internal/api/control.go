@@ -229,7 +229,7 @@ func (a *API) registerErasures() {
 	})
 	register(a, operation{
 		id: "erase", method: http.MethodPost, path: "/v1/erasures", role: auth.Admin, status: http.StatusAccepted,
-		summary: "Forget the events of a subject that were accepted until now, for ever: nobody is shown them from now on, and they are removed bit by bit",
+		summary: "Forget the events of a subject that were accepted until now, for ever: they are hidden within a second, and removed bit by bit",
 	}, func(ctx context.Context, in *eraseInput) (*answer[client.Erasure], error) {
 		c := callerOf(ctx)
 		ctx, cancel := context.WithTimeout(ctx, orderTime)

@@ -189,7 +189,7 @@ What an erasure does not reach, such as backups, is in docs/security.md.`,
 				return err
 			}
 			return r.Printer().Value(e, func(w io.Writer) {
-				fmt.Fprintf(w, "erasure %d of %s: nobody is shown its events any more, and they are being removed\n", e.ID, subject)
+				fmt.Fprintf(w, "erasure %d of %s: its events are hidden within a second, and are being removed\n", e.ID, subject)
 			})
 		}),
 	}

@@ -26,8 +26,10 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"weir"
 )
@@ -57,6 +59,8 @@ type State struct {
 
 const (
 	readConnections = 4
+	busyTime        = 10 * time.Second
+	busyPause       = 10 * time.Millisecond
 
 	// A log of more than the usual 1,000 pages lets several flushes share the two
 	// syncs of a checkpoint.
@@ -118,8 +122,25 @@ func (s *State) connect(ctx context.Context) error {
 	for range readConnections {
 		s.readers <- nil
 	}
-	s.writer, err = connect(ctx, writing)
+	s.writer, err = connectPatiently(ctx, writing)
 	return err
+}
+
+// connectPatiently waits for a process that is just making the file, or closing
+// it: for these SQLite does not wait by itself.
+func connectPatiently(ctx context.Context, to driver.Connector) (*conn, error) {
+	for until := time.Now().Add(busyTime); ; {
+		c, err := connect(ctx, to)
+		e, ok := errors.AsType[*sqlite.Error](err)
+		if !ok || e.Code()&0xff != sqlite3.SQLITE_BUSY || time.Now().After(until) {
+			return c, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(busyPause):
+		}
+	}
 }
 
 func dsn(path, options string) string {

@@ -66,6 +66,9 @@ var envs = sync.OnceValues(func() (out [scopes]*cel.Env, err error) {
 		if out[s], err = cel.NewEnv(opts...); err != nil {
 			return out, err
 		}
+		// Its checker makes a catalog when it first meets an unknown name, and reads
+		// it elsewhere without a lock: made here, it is never written again.
+		_, _ = out[s].Compile("unknown")
 	}
 	return out, nil
 })

@@ -355,8 +355,8 @@ func TestEachGroupIsListedOnceWhileGroupsEnd(t *testing.T) {
 	for seed := range uint64(8) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			random := rand.New(rand.NewPCG(seed, 3))
 			onEach(t, func(t *testing.T, r *rig) {
+				random := rand.New(rand.NewPCG(seed, 3))
 				r.apply(perUser)
 				made := 0
 				open := func(count, ends int) {

@@ -132,7 +132,7 @@ func TestADirectoryWhosePartsDoNotBelongTogetherIsRefused(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			[]string{"state.db belongs to the data", "backup"},
+			[]string{"journal is missing, though the state beside it has begun", "backup"},
 		},
 		"journal older than the state": {
 			func(t *testing.T, s *server) {

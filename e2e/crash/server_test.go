@@ -204,7 +204,7 @@ func (p *process) read(out io.Reader) {
 			if json.Unmarshal([]byte(line), &p.restart) == nil {
 				close(p.ready)
 			}
-		case strings.Contains(line, `"stopping"`):
+		case strings.Contains(line, `"stopping: no more requests"`):
 			close(p.stopping)
 		}
 	}

@@ -92,8 +92,9 @@ func (n *node) notReady(by *http.Client) (why string, answered bool) {
 }
 
 func (s *spreader) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	for range s.nodes {
-		i := int(s.turn.Add(1) % uint64(len(s.nodes)))
+	turn := s.turn.Add(1) // once: others take theirs meanwhile
+	for k := range uint64(len(s.nodes)) {
+		i := int((turn + k) % uint64(len(s.nodes)))
 		if s.ready[i].Load() {
 			s.by[i].ServeHTTP(w, req)
 			return

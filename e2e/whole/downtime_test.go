@@ -85,7 +85,8 @@ func TestASecretIsOfNoUseWithoutItsKey(t *testing.T) {
 	second.publish("x", "1", `{}`)
 	second.await("one", "succeeded", 1)
 	second.stop()
-	if err := os.Remove(filepath.Join(dir, "secret.key")); err != nil {
+	another := []byte(strings.Repeat("0123456789abcdef", 4))
+	if err := os.WriteFile(filepath.Join(dir, "secret.key"), another, 0o600); err != nil {
 		t.Fatal(err)
 	}
 

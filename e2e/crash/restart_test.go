@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"weir"
 )
@@ -36,7 +37,10 @@ func TestACleanStopLetsATryEnd(t *testing.T) {
 	to := newReceiver(t, func(path, _ string, _ int) bool {
 		if path == "/a" {
 			close(began)
-			<-stopping
+			select {
+			case <-stopping:
+			case <-time.After(patience): // the test fails by then
+			}
 		}
 		return false
 	})
